@@ -1,0 +1,77 @@
+# The commands of this repository. Each makes .venv first if it is missing or older than the pinned requirements.
+#
+#   make demo               the whole stack, one real job of each kind, a table; ends by itself
+#   make run PORT=8000      the whole stack, until Ctrl-C
+#   make test               every test, end to end and browser included
+#   make check              lint, types and unit tests, in under two minutes
+#   make bench              the benchmarks, each beside a baseline in the same run
+#   make install            only .venv
+#   make install-gpu        adds TensorRT to .venv; needs a CUDA machine
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help install install-gpu check lint types unit test run demo bench clean
+
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PORT ?= 8000
+# `make bench BENCHES=submit` runs one. bench.chaos, a soak test, is run by itself.
+BENCHES ?= submit web_server batching stt
+
+# Looked for only when .venv has to be made: the first Python that is new enough and can make a venv.
+PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; do \
+	$$p -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
+
+help:
+	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
+
+install: $(STAMP)
+
+$(STAMP): requirements.txt requirements-dev.txt pyproject.toml
+	@if [ ! -x $(BIN)/python ]; then \
+		if [ -z "$(PYTHON)" ]; then \
+			echo "No Python >= 3.11 with the venv module on PATH. On Debian or Ubuntu: apt install python3 python3-venv" >&2; \
+			exit 1; \
+		fi; \
+		$(PYTHON) -m venv $(VENV); \
+		$(BIN)/python -m pip install --quiet --disable-pip-version-check wheel; \
+	fi
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@touch $@
+
+# torch2trt asks for CUDA_HOME while it is set up, though it compiles nothing; any value will do.
+install-gpu: install
+	$(BIN)/python -m pip install --disable-pip-version-check -r requirements-gpu.txt
+	CUDA_HOME=$${CUDA_HOME:-/usr/local/cuda} $(BIN)/python -m pip install --disable-pip-version-check \
+		--no-build-isolation --no-deps -r requirements-torch2trt.txt
+
+check: lint types unit
+
+lint: install
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: install
+	$(BIN)/mypy
+
+unit: install
+	$(BIN)/python -m pytest -q -m "not e2e and not slow and not browser and not gpu"
+
+test: install
+	$(BIN)/python -m pytest
+
+# --with-parent: what ends make, however hard, ends the stack too.
+run: install
+	@exec $(BIN)/python -m app.stack --port $(PORT) --with-parent
+
+demo: install
+	@exec $(BIN)/python -m app.demo
+
+bench: install
+	@for name in $(BENCHES); do echo; echo "== bench.$$name"; $(BIN)/python -m bench.$$name; done
+
+clean:
+	rm -rf demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
