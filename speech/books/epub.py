@@ -1,0 +1,312 @@
+"""EPUB 2 and 3: the package, its pages in reading order, its table of contents, its cover."""
+
+from __future__ import annotations
+
+import posixpath
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from speech.books.archive import Archive, resolve
+from speech.books.building import Draft, Facts, build
+from speech.books.errors import BookError
+from speech.books.model import Book, Warned
+from speech.books.navigation import Entry, read_nav, read_ncx
+from speech.books.page import Block, Page, read_page
+from speech.books.pictures import is_picture
+from speech.books.xml import Element, parse_xml, text_of
+
+FONT_OBFUSCATION = frozenset({"http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"})
+LEFT_OUT_TYPES = {
+    "cover": "cover page",
+    "titlepage": "title page",
+    "halftitlepage": "title page",
+    "copyright-page": "copyright page",
+    "toc": "table of contents",
+    "doc-toc": "table of contents",
+    "landmarks": "table of contents",
+    "index": "index",
+    "doc-index": "index",
+    "loi": "list of illustrations",
+    "lot": "list of tables",
+}
+
+
+@dataclass(frozen=True)
+class _Item:
+    name: str
+    media_type: str
+    properties: frozenset[str]
+
+
+@dataclass
+class _Package:
+    """What the package document says."""
+
+    facts: Facts
+    items: Mapping[str, _Item]
+    spine: list[_Item]
+    ncx: str | None
+    nav: str | None
+    covers: list[str]
+    cover_pages: list[str] = field(default_factory=list)
+
+
+def read_epub(path: Path) -> Book:
+    """Read an EPUB. Raises :class:`~speech.books.errors.BookError`; lesser trouble becomes a warning of the book."""
+    with Archive(path) as archive:
+        _refuse_encrypted(archive)
+        package = _package(archive)
+        entries = _contents(archive, package)
+        pages = _pages(archive, package)
+        package.facts.cover = _cover(archive, package, pages)
+    return build(_drafts(package, pages, entries), package.facts)
+
+
+def _refuse_encrypted(archive: Archive) -> None:
+    name = "META-INF/encryption.xml"
+    if archive.find(name) is None:
+        return
+    root = parse_xml(archive.read(name), name)
+    for data in root.iter("{*}EncryptedData"):
+        methods = {each.get("Algorithm") for each in data.iter("{*}EncryptionMethod")}
+        if not methods <= FONT_OBFUSCATION:
+            reference = next((each.get("URI") for each in data.iter("{*}CipherReference")), "its content")
+            raise BookError(
+                f"the book is encrypted (DRM): {reference} cannot be read; send a copy without copy protection",
+                code="encrypted_book",
+            )
+
+
+def _package(archive: Archive) -> _Package:
+    name = _package_name(archive)
+    root = parse_xml(archive.read(name), name)
+    facts = Facts(title=_meta(root, "title"), author=_author(root), language=_meta(root, "language"))
+    items: dict[str, _Item] = {}
+    for item in root.iter("{*}item"):
+        target = resolve(name, item.get("href") or "")
+        if target is None:
+            _warn_outside(facts, item.get("href") or "")
+            continue
+        properties = frozenset((item.get("properties") or "").split())
+        items[item.get("id") or target[0]] = _Item(target[0], item.get("media-type") or "", properties)
+    spine_element = next(root.iter("{*}spine"), None)
+    spine, hidden = _spine(spine_element, items)
+    if hidden:
+        facts.warnings.append(Warned("not_linear", f"{hidden} pages outside of the reading order are not read"))
+    ncx_id = spine_element.get("toc") if spine_element is not None else None
+    ncx = next((i for i in items.values() if i.media_type == "application/x-dtbncx+xml"), None)
+    named = items.get(ncx_id or "") or ncx
+    by_meta = [
+        items[m.get("content", "")]
+        for m in root.iter("{*}meta")
+        if m.get("name") == "cover" and m.get("content") in items
+    ]
+    covers = [item for item in items.values() if "cover-image" in item.properties] + by_meta
+    guide = [
+        resolve(name, r.get("href") or "")
+        for r in root.iter("{*}reference")
+        if (r.get("type") or "").lower() == "cover"
+    ]
+    return _Package(
+        facts=facts,
+        items=items,
+        spine=spine,
+        ncx=named.name if named else None,
+        nav=next((item.name for item in items.values() if "nav" in item.properties), None),
+        covers=[item.name for item in covers],
+        cover_pages=[target[0] for target in guide if target is not None],
+    )
+
+
+def _package_name(archive: Archive) -> str:
+    container = "META-INF/container.xml"
+    if archive.find(container) is not None:
+        for rootfile in parse_xml(archive.read(container), container).iter("{*}rootfile"):
+            target = resolve("", rootfile.get("full-path") or "")
+            if target is not None and archive.find(target[0]) is not None:
+                return target[0]
+    found = next((name for name in archive.names if name.lower().endswith(".opf")), None)
+    if found is None:
+        raise BookError("the zip file holds no EPUB package (.opf); is it really an EPUB?", code="not_a_book")
+    return found
+
+
+def _spine(spine: Element | None, items: Mapping[str, _Item]) -> tuple[list[_Item], int]:
+    """Return the pages in reading order, each once, and how many lie outside of it."""
+    if spine is None:
+        return [item for item in items.values() if "html" in item.media_type], 0
+    listed: dict[str, _Item] = {}
+    hidden = 0
+    for reference in spine.iter("{*}itemref"):
+        item = items.get(reference.get("idref") or "")
+        if item is None:
+            continue
+        if (reference.get("linear") or "yes").lower() == "no":
+            hidden += 1
+        else:
+            listed.setdefault(item.name, item)
+    return list(listed.values()), hidden
+
+
+def _meta(root: Element, name: str) -> str:
+    found = next((each for each in root.iter("{http://purl.org/dc/elements/1.1/}" + name)), None)
+    return "" if found is None else text_of(found).strip()
+
+
+def _author(root: Element) -> str:
+    creators = [each for each in root.iter("{http://purl.org/dc/elements/1.1/}creator") if text_of(each).strip()]
+    role = "{http://www.idpf.org/2007/opf}role"
+    authors = [each for each in creators if each.get(role) in {None, "aut"}] or creators
+    return ", ".join(text_of(each).strip() for each in authors)
+
+
+def _contents(archive: Archive, package: _Package) -> list[Entry]:
+    """Return the table of contents: of EPUB 3, else of EPUB 2, else nothing."""
+    entries: list[Entry] = []
+    try:
+        if package.nav is not None and archive.find(package.nav) is not None:
+            entries = read_nav(archive.read(package.nav), package.nav)
+        if not entries and package.ncx is not None and archive.find(package.ncx) is not None:
+            entries = read_ncx(archive.read(package.ncx), package.ncx)
+    except BookError as error:
+        if error.code != "not_a_book":
+            raise
+        package.facts.warnings.append(Warned("bad_contents", f"the table of contents is not used: {error}"))
+    return entries
+
+
+def _pages(archive: Archive, package: _Package) -> dict[str, Page]:
+    """Read the pages of the spine, by name, in order; notes that lie on pages of their own are dropped."""
+    pages: dict[str, Page] = {}
+    warnings = package.facts.warnings
+    for item in package.spine:
+        found = archive.find(item.name)
+        if found is None:
+            warnings.append(Warned("missing_page", f"{item.name} is listed in the book but not there", item.name))
+            continue
+        if "svg" in item.media_type or item.media_type.startswith("image/"):
+            pages[item.name] = Page(skipped=Counter(images=1))
+            continue
+        pages[item.name] = read_page(archive.read(found))
+        if pages[item.name].declared_entities:
+            warnings.append(
+                Warned("entities_ignored", f"{item.name} declares entities of its own; they are ignored", item.name)
+            )
+    _drop_notes_elsewhere(pages)
+    return pages
+
+
+def _drop_notes_elsewhere(pages: Mapping[str, Page]) -> None:
+    notes: dict[str, set[str]] = {}
+    for name, linking in pages.items():
+        for link in linking.note_links:
+            target = None if link.startswith("#") else resolve(name, link)
+            if target is not None and target[0] != name:
+                notes.setdefault(target[0], set()).add(target[1])
+    for name, anchors in notes.items():
+        if name in pages:
+            page = pages[name]
+            kept = [block for block in page.blocks if not anchors.intersection(block.anchors)]
+            page.skipped["footnotes"] += len(page.blocks) - len(kept)
+            page.blocks = kept
+
+
+def _cover(archive: Archive, package: _Package, pages: Mapping[str, Page]) -> bytes | None:
+    """Return the cover picture: as declared, or the first picture of the cover page."""
+    names = list(package.covers)
+    first = next(iter(pages), None)
+    for name in [*package.cover_pages, *([first] if first else [])]:
+        page = pages.get(name)
+        if page is not None and page.first_image and (name in package.cover_pages or not page.blocks):
+            target = resolve(name, page.first_image)
+            names.extend([target[0]] if target else [])
+    for name in names:
+        if archive.find(name) is None:
+            continue
+        data = archive.read(name)
+        if is_picture(data):
+            return data
+        package.facts.warnings.append(
+            Warned("bad_cover", f"the cover {posixpath.basename(name)} is neither JPEG nor PNG and is left out", name)
+        )
+    return None
+
+
+# --- from pages and contents to chapters
+
+
+def _drafts(package: _Package, pages: Mapping[str, Page], entries: list[Entry]) -> list[Draft]:
+    starts = _starts(pages, entries)
+    if not starts:
+        return [draft for name, page in pages.items() for draft in _untold(name, page, package)]
+    drafts: list[Draft] = []
+    current: Draft | None = None
+    for name, page in pages.items():
+        here = starts.get(name, {})
+        reason = _reason(name, page, package)
+        if current is None or reason is not None or (current.left_out is not None and not here.get(0)):
+            current = Draft(title="" if reason is None else page.title, left_out=reason)
+            drafts.append(current)
+        for index in range(len(page.blocks) + 1):
+            for entry in here.get(index, ()):
+                current = Draft(title=entry.title, depth=entry.depth, left_out=reason)
+                drafts.append(current)
+            if index < len(page.blocks):
+                block = page.blocks[index]
+                current.blocks.append((block.text, block.level))
+        current.skipped.update(page.skipped)
+    return drafts
+
+
+def _starts(pages: Mapping[str, Page], entries: list[Entry]) -> dict[str, dict[int, list[Entry]]]:
+    """Say before which block of which page each line of the contents begins its chapter."""
+    starts: dict[str, dict[int, list[Entry]]] = {}
+    places = {name: _places(pages[name]) for name in {entry.page for entry in entries} & pages.keys() if name}
+    waiting: list[Entry] = []  # heads of parts that lead nowhere begin with what follows them
+    for entry in entries:
+        if entry.page is None or entry.page not in places:
+            waiting.append(entry)
+            continue
+        at = places[entry.page].get(entry.fragment, 0)
+        starts.setdefault(entry.page, {}).setdefault(at, []).extend([*waiting, entry])
+        waiting = []
+    return starts
+
+
+def _places(page: Page) -> dict[str, int]:
+    """Return the block before which each id of a page stands."""
+    places = dict.fromkeys(page.anchors_at_end, len(page.blocks))
+    for index in reversed(range(len(page.blocks))):
+        places.update(dict.fromkeys(page.blocks[index].anchors, index))
+    return places
+
+
+def _untold(name: str, page: Page, package: _Package) -> list[Draft]:
+    """Chapters of a page in a book without contents: the page, or its parts at its highest repeated heading."""
+    reason = _reason(name, page, package)
+    levels = Counter(block.level for block in page.blocks if block.level)
+    cut = next((level for level in sorted(levels) if levels[level] > 1), None)
+    drafts = [Draft(left_out=reason, skipped=page.skipped)]
+    for block in page.blocks:
+        if cut is not None and block.level == cut and _has_text(drafts[-1], block):
+            drafts.append(Draft(left_out=reason))
+        drafts[-1].blocks.append((block.text, block.level))
+    return drafts
+
+
+def _has_text(draft: Draft, block: Block) -> bool:
+    return any(level == 0 or level >= block.level for _, level in draft.blocks)
+
+
+def _reason(name: str, page: Page, package: _Package) -> str | None:
+    if name == package.nav:
+        return "table of contents"
+    return next((LEFT_OUT_TYPES[each] for each in sorted(page.types) if each in LEFT_OUT_TYPES), None)
+
+
+def _warn_outside(facts: Facts, reference: str) -> None:
+    facts.warnings.append(
+        Warned("outside_reference", f"{reference[:200]} lies outside of the book and is not read", reference[:200])
+    )

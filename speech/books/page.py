@@ -1,0 +1,156 @@
+"""From a page of a book to the blocks that are read aloud, and a count of what is not."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+
+from speech.books.notes import BLOCKS, is_mark, is_note, links_of_marks
+from speech.books.tidy import tidy
+from speech.books.xml import Element, attribute, classes_of, name_of, parse_page, text_of, types_of, word_set
+
+SILENT = word_set(
+    "head script style template noscript math object embed iframe audio video canvas form select button rt rp rtc title"
+)
+COUNTED = {"img": "images", "image": "images", "svg": "images", "figure": "images", "table": "tables", "pre": "code"}
+PAGE_TYPES = word_set("pagebreak doc-pagebreak page-list doc-pagelist")
+PAGE_CLASSES = word_set("pagenum pagenumber page-number pageno pagebreak page-break")
+SILENT_TYPES = word_set("toc landmarks loi lot doc-toc backlink doc-backlink")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A paragraph or heading; ``level`` is 1–6 for headings, else 0; ``anchors`` are the ids at or before its text."""
+
+    text: str
+    level: int = 0
+    anchors: tuple[str, ...] = ()
+
+
+@dataclass
+class Page:
+    """The blocks of a page, its ``<title>``, the structural types of its body, and what was skipped.
+
+    ``note_links`` is where its footnote marks lead, ``anchors_at_end`` the ids after its last block.
+    """
+
+    blocks: list[Block] = field(default_factory=list)
+    title: str = ""
+    types: frozenset[str] = frozenset()
+    skipped: Counter[str] = field(default_factory=Counter)
+    note_links: frozenset[str] = frozenset()
+    anchors_at_end: tuple[str, ...] = ()
+    first_image: str | None = None
+    declared_entities: bool = False
+
+
+def read_page(data: bytes) -> Page:
+    """Read an XHTML or HTML page into blocks. Never raises on bad markup: what can be read is."""
+    root, declared = parse_page(data)
+    page = Page(declared_entities=declared)
+    if root is None:
+        return page
+    page.note_links = links_of_marks(root)
+    for element in root.iter():
+        name = name_of(element)
+        if name == "title" and not page.title:
+            page.title = tidy(text_of(element))
+        if name == "body":
+            page.types = types_of(element).union(*map(types_of, element))
+            break
+    _Reader(page).read(root)
+    return page
+
+
+class _Reader:
+    """Walks the tree with a stack of its own, so that depth costs no recursion."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._notes = frozenset(link[1:] for link in page.note_links if link.startswith("#"))
+        self._parts: list[str] = []
+        self._anchors: list[str] = []
+        self._level = 0
+
+    def read(self, root: Element) -> None:
+        todo: list[tuple[Element, bool]] = [(root, True)]
+        while todo:
+            element, opening = todo.pop()
+            if not opening:
+                self._close(element)
+            elif self._open(element):
+                todo.append((element, False))
+                todo.extend((child, True) for child in reversed(element))
+        self._flush()
+        self._page.anchors_at_end = tuple(self._anchors)
+
+    def _open(self, element: Element) -> bool:
+        """Begin an element; tell whether its content is read. The text after a skipped one is taken here."""
+        name = name_of(element)
+        self._note_anchor(element, name)
+        if name in {"img", "image"} and self._page.first_image is None:
+            self._page.first_image = element.get("src") or attribute(element, "href")
+        reason = self._silence(element, name)
+        if reason is not None:
+            self._skip(element, name, reason)
+            return False
+        if name == "br":
+            self._break()
+        elif name in BLOCKS:
+            self._flush()
+            if re.fullmatch(r"h[1-6]", name):
+                self._level = int(name[1])
+        self._parts.append(element.text or "")
+        return True
+
+    def _close(self, element: Element) -> None:
+        if name_of(element) in BLOCKS:
+            self._flush()
+            self._level = 0
+        self._parts.append(element.tail or "")
+
+    def _skip(self, element: Element, name: str, reason: str) -> None:
+        if reason:
+            self._page.skipped[reason] += 1
+        if name in BLOCKS or name == "table":
+            self._flush()
+        for image in element.iter("{*}img", "{*}image"):
+            self._page.first_image = self._page.first_image or image.get("src") or attribute(image, "href")
+        self._parts.append(element.tail or "")
+
+    def _silence(self, element: Element, name: str) -> str | None:
+        """Return why an element is not read (empty: not worth counting), or None if it is."""
+        types = types_of(element)
+        if is_note(element, self._notes):
+            return "footnotes"
+        if is_mark(element):
+            return "footnote_marks"
+        if types & PAGE_TYPES or classes_of(element) & PAGE_CLASSES:
+            return "page_numbers" if text_of(element).strip() or element.get("title") else ""
+        if name in COUNTED:
+            return COUNTED[name]
+        hidden = element.get("hidden") is not None or (element.get("aria-hidden") or "").lower() == "true"
+        if name in SILENT or types & SILENT_TYPES or hidden or not name:
+            return ""
+        return None
+
+    def _note_anchor(self, element: Element, name: str) -> None:
+        anchor = element.get("id") or (element.get("name") if name == "a" else None)
+        if anchor:
+            if name in BLOCKS:
+                self._flush()  # the id of a block belongs to what follows, not to what is still open
+            self._anchors.append(anchor)
+
+    def _break(self) -> None:
+        if self._level:
+            self._parts.append(" ")
+        else:
+            self._flush()
+
+    def _flush(self) -> None:
+        text = tidy("".join(self._parts))
+        self._parts.clear()
+        if text:
+            self._page.blocks.append(Block(text, self._level, tuple(self._anchors)))
+            self._anchors.clear()

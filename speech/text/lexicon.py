@@ -1,0 +1,105 @@
+"""The user's dictionary: words with their reading, as a mapping or a file.
+
+A value is one of
+  ``chong2 qing4``        pinyin with tones, one syllable per character (any number for keys that are not all Chinese)
+  ``HH AH0 . L OW1``      ARPAbet in capitals, a dot between syllables
+  ``=恩比诶``             other Chinese text to speak instead
+In a file each line is a word, blanks or a tab, and the value; ``#`` begins a comment.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from speech.errors import TextError
+from speech.text.characters import is_han
+from speech.text.pieces import Piece
+from speech.text.pinyin import character, valid
+from speech.text.symbols import english_phones
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from os import PathLike
+
+_ARPABET = re.compile(r"[A-Z]{1,2}[0-2]?(?:\s+(?:\.\s+)?[A-Z]{1,2}[0-2]?)*")
+_LONGEST_KEY = 64
+
+
+class Lexicon:
+    """A read-only dictionary of words that are found in text before anything else is done to it."""
+
+    def __init__(self, entries: Mapping[str, str] | str | PathLike[str] | None = None) -> None:
+        """Read the entries; raises TextError that names the entry (and line) that is wrong."""
+        if entries is None:
+            pairs: list[tuple[str, str, str]] = []
+        elif isinstance(entries, Mapping):
+            pairs = [(key, value, f"dictionary entry {key!r}") for key, value in entries.items()]
+        else:
+            pairs = list(_lines(Path(entries)))
+        self._said = {key.lower(): _piece(key, value, where) for key, value, where in pairs}
+        longest_first = sorted(self._said, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(_bounded, longest_first)), re.IGNORECASE) if longest_first else None
+
+    def find(self, text: str, taken: list[Piece]) -> list[Piece]:
+        """Return ``taken`` (settled pieces, in order) with the dictionary's words in the gaps between them."""
+        if self._pattern is None:
+            return taken
+        found: list[Piece] = []
+        at = 0
+        for piece in [*taken, Piece("break", "", len(text), len(text))]:
+            for match in self._pattern.finditer(text, at, piece.start):
+                said = self._said[match[0].lower()]
+                found.append(Piece(said.kind, said.text or match[0], *match.span(), syllables=said.syllables))
+            found.append(piece)
+            at = piece.end
+        return found[:-1]
+
+
+def _lines(path: Path) -> Iterator[tuple[str, str, str]]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise TextError(f"the dictionary file {path} cannot be read: {error}", code="bad_dictionary") from error
+    for number, line in enumerate(lines, 1):
+        content = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip()
+        if content:
+            key, _, value = content.partition("\t") if "\t" in content else content.partition(" ")
+            yield key.strip(), value.strip(), f"line {number} of {path.name} ({key.strip()!r})"
+
+
+def _bounded(key: str) -> str:
+    """Return a pattern for a key; Latin letters at its ends must not be cut out of a longer word."""
+    before = r"(?<![A-Za-z])" if key[0].isascii() and key[0].isalpha() else ""
+    after = r"(?![A-Za-z])" if key[-1].isascii() and key[-1].isalpha() else ""
+    return before + re.escape(key) + after
+
+
+def _piece(key: str, value: str, where: str) -> Piece:
+    value = value.strip()
+    if not key.strip() or not value:
+        raise TextError(f"{where}: a word and its reading are both needed", code="bad_dictionary")
+    if len(key) > _LONGEST_KEY:
+        raise TextError(f"{where}: a word may have at most {_LONGEST_KEY} characters", code="bad_dictionary")
+    if value.startswith("="):
+        text = "".join(value[1:].split())
+        if not text or not all(character(char) for char in text):
+            raise TextError(f"{where}: after = only Chinese characters can stand", code="bad_dictionary")
+        return Piece("spoken", text, 0, 0)
+    try:
+        if _ARPABET.fullmatch(value):
+            syllables = tuple(" ".join(part.split()) for part in value.split("."))
+            for syllable in syllables:
+                english_phones(syllable)
+            return Piece("arpabet", "", 0, 0, syllables=syllables)
+        pinyin = tuple(valid(syllable) for syllable in value.split())
+    except TextError as error:
+        raise TextError(f"{where}: {error.detail}", code="bad_dictionary") from error
+    expected = sum(map(is_han, key))
+    if expected == len(key) and not (len(pinyin) == expected or (len(pinyin) == expected - 1 and key.endswith("儿"))):
+        raise TextError(
+            f"{where}: {expected} characters need {expected} syllables, not {len(pinyin)}", code="bad_dictionary"
+        )
+    return Piece("said", "", 0, 0, syllables=pinyin)

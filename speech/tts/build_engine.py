@@ -1,0 +1,45 @@
+"""Build one TensorRT engine and write it to a file; a process of its own, started by :mod:`speech.tts.tensorrt`."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from speech.device import resolve_device
+from speech.errors import SpeechError
+from speech.tts.tensorrt import build_here
+from speech.tts.vocoder import load_vocoder
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build; return 0, or 1 after one line that says what is wrong."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("voc", type=Path, help="the vocoder's folder")
+    parser.add_argument("out", type=Path, help="the file to write")
+    parser.add_argument("--device", type=int, default=0)
+    parser.add_argument("--precision", default="float16")
+    parser.add_argument("--frames", type=int, required=True)
+    parser.add_argument("--rows", type=int, required=True)
+    wanted = parser.parse_args(arguments)
+    try:
+        device = resolve_device(f"cuda:{wanted.device}")
+        generator, _ = load_vocoder(wanted.voc)
+        generator.to(device.torch_name)
+        _say(f"exporting and building for windows of {wanted.rows} x {wanted.frames} frames")
+        engine = build_here(generator, wanted.precision, wanted.frames, wanted.rows)
+    except SpeechError as error:
+        _say(error.detail)
+        return 1
+    wanted.out.write_bytes(engine)
+    _say(f"built: {len(engine) / 1e6:.1f} MB")
+    return 0
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

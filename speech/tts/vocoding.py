@@ -1,0 +1,140 @@
+"""A loaded vocoder: mels of any lengths in, audio out, by whichever runner suits the device."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from speech.device import Device, cpu_has_bfloat16
+from speech.errors import DeviceError, SpeechError
+from speech.tts import tensorrt
+from speech.tts.source import HarmonicSource
+from speech.tts.stagewise import run_stagewise
+from speech.tts.vocoder import Generator, load_vocoder
+from speech.tts.windows import WindowRunner, Windows
+
+log = logging.getLogger(__name__)
+
+ENGINES = ("torch", "tensorrt", "auto")
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+# Static shape on a GPU: a context of 18 + 18 frames costs 8 percent of 464 frames; 16 rows fill a large GPU.
+WINDOW_FRAMES = 464
+WINDOW_ROWS = 16
+
+
+class Vocoder:
+    """A generator, its source, and the way they are run.
+
+    ``engine`` says which: ``torch`` or ``tensorrt``; ``note`` why it is not the one that would be faster.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        source: HarmonicSource | None,
+        device: Device,
+        precision: str = "float32",
+        runner: WindowRunner | None = None,
+    ) -> None:
+        # An engine has its own precision inside; what goes in and out of it is float32.
+        self.dtype = torch.float32 if runner else _dtype(precision, device)
+        self.precision = precision
+        self.generator = generator.to(device.torch_name).to(self.dtype)
+        self.source = None if source is None else source.to(device.torch_name)
+        self.device = device
+        self.engine = "tensorrt" if runner else "torch"
+        self.note = ""
+        self.hop_length = generator.hop_length
+        self.sample_rate = generator.config.sample_rate
+        self.channels = generator.mels + (2 if source else 0)
+        wide = runner is not None or device.kind == "cuda"
+        fixed = runner is not None
+        self.windows = Windows(generator, WINDOW_FRAMES, WINDOW_ROWS, fixed=fixed) if wide else None
+        self.runner: WindowRunner = runner or generator
+
+    def numbers(self) -> int:
+        """Return how many parameters the generator has."""
+        return sum(one.numel() for one in self.generator.parameters())
+
+    @torch.inference_mode()
+    def __call__(self, mels: Sequence[Tensor], seeds: Sequence[int]) -> list[NDArray[np.float32]]:
+        """Return audio float32 [samples] in -1..1 of mels [frames, channels]; no frames give no samples."""
+        placed = [mel.to(self.device.torch_name) for mel in mels]
+        speaking = [number for number, mel in enumerate(placed) if len(mel)]
+        inputs = [placed[number][:, : self.generator.mels].t().to(self.dtype) for number in speaking]
+        excitations = None
+        if self.source is not None:
+            excitations = [self._excitation(placed[number], seeds[number]) for number in speaking]
+        waves = [np.zeros(0, dtype=np.float32) for _ in mels]
+        for number, wave in zip(speaking, self._run(inputs, excitations), strict=True):
+            waves[number] = wave.to(torch.float32).cpu().numpy()
+        return waves
+
+    def _excitation(self, mel: Tensor, seed: int) -> Tensor:
+        assert self.source is not None
+        made: Tensor = self.source(mel[:, -2], mel[:, -1], *self.source.draw(len(mel), seed))
+        return made.to(self.dtype)
+
+    def _run(self, mels: list[Tensor], excitations: list[Tensor] | None) -> list[Tensor]:
+        if not mels:
+            return []
+        if self.windows is not None:
+            return self.windows.run(self.runner, mels, excitations)
+        sources: Sequence[Tensor | None] = excitations or [None] * len(mels)
+        return [run_stagewise(self.generator, mel, one) for mel, one in zip(mels, sources, strict=True)]
+
+
+def load_vocoding(folder: Path, device: Device, precision: str, engine: str) -> Vocoder:
+    """Load a ``voc/`` folder and choose how it runs.
+
+    ``engine``: ``torch``; ``tensorrt`` (strict); ``auto``, which takes TensorRT on a GPU if it can be had and says in
+    the log and in the report why not.
+
+    Raises:
+        ModelError: a missing, damaged or foreign file (named, with the key).
+        DeviceError: the precision or, strictly, the engine cannot be had.
+
+    """
+    if engine not in ENGINES:
+        raise DeviceError(f"vocoder {engine!r} is not known: use {', '.join(ENGINES)}", code="bad_vocoder")
+    _dtype(precision, device)
+    generator, source = load_vocoder(folder)
+    runner, note = None, ""
+    if engine == "tensorrt" or (engine == "auto" and device.kind == "cuda" and precision in tensorrt.PRECISIONS):
+        generator.to(device.torch_name)
+        runner, note = _tensorrt(generator, folder, device, precision, strict=engine == "tensorrt")
+    if device.kind == "cpu" and precision == "bfloat16" and not cpu_has_bfloat16():
+        note = f"{device.name} has no bfloat16 instructions: float32 would be faster"
+        log.warning("%s", note)
+    vocoder = Vocoder(generator, source, device, precision, runner)
+    vocoder.note = note
+    return vocoder
+
+
+def _tensorrt(
+    generator: Generator, folder: Path, device: Device, precision: str, *, strict: bool
+) -> tuple[WindowRunner | None, str]:
+    try:
+        return tensorrt.tensorrt_runner(generator, folder, device, precision, WINDOW_FRAMES, WINDOW_ROWS), ""
+    except SpeechError as error:
+        if strict:
+            raise
+        log.warning("TensorRT is not used for %s, PyTorch is: %s", folder, error.detail)
+        return None, error.detail
+
+
+def _dtype(precision: str, device: Device) -> torch.dtype:
+    if precision not in PRECISIONS:
+        raise DeviceError(f"precision {precision!r} is not known: use {', '.join(PRECISIONS)}", code="bad_precision")
+    if precision == "float16" and device.kind == "cpu":
+        raise DeviceError(
+            "precision float16 needs a GPU: on a CPU use float32, or bfloat16 where the CPU has it",
+            code="bad_precision",
+        )
+    return PRECISIONS[precision]

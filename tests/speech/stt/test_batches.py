@@ -1,0 +1,158 @@
+"""The promise of the engine: a row of a batch is what it would be alone."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from speech.stt import Chunk, ChunkResult, DecodeOptions, Recognizer
+from speech.stt.chunks import Piece
+
+from .conftest import RATE, said, sentence
+
+
+def chunk(audio: np.ndarray, options: DecodeOptions, index: int = 0) -> Chunk:
+    return Chunk(index=index, channel=0, pieces=(Piece(0, len(audio)),), audio=audio, options=options)
+
+
+def same(one: ChunkResult, other: ChunkResult) -> None:
+    """Equal words; times within 20 ms, one timestamp token."""
+    assert one.text == other.text
+    assert one.language == other.language
+    assert [s.tokens for s in one.segments] == [s.tokens for s in other.segments]
+    for mine, theirs in zip(one.segments, other.segments, strict=True):
+        assert mine.start == pytest.approx(theirs.start, abs=0.0201)
+        assert mine.end == pytest.approx(theirs.end, abs=0.0201)
+        for word, twin in zip(mine.words or (), theirs.words or (), strict=True):
+            assert (word.start, word.end) == pytest.approx((twin.start, twin.end), abs=0.0201)
+
+
+@pytest.fixture(scope="module")
+def mixed(recognizer: Recognizer) -> tuple[list[Chunk], list[ChunkResult]]:
+    """Chunks of many jobs: short and long, with and without words, prompts, beams; and each one's result alone."""
+    kinds = [
+        DecodeOptions(language="zh"),
+        DecodeOptions(),
+        DecodeOptions(language="zh", word_timestamps=True),
+        DecodeOptions(language="zh", timestamps=False),
+        DecodeOptions(language="zh", beam_size=1),
+        DecodeOptions(language="zh", prompt="山上有一座红色的房子。"),
+    ]
+    chunks = []
+    for index in range(9):
+        audio = sentence(index % 7).audio if index % 3 else said([index % 7, (index + 2) % 7], 0.4)[1][: 9 * RATE]
+        chunks.append(chunk(audio, kinds[index % len(kinds)], index))
+    return chunks, [recognizer.decode([each])[0] for each in chunks]
+
+
+@pytest.mark.slow
+@settings(max_examples=4, deadline=None)
+@given(order=st.permutations(range(9)), limit=st.integers(1, 9))
+def test_any_order_and_any_batch_limit_give_the_same_words(
+    order: list[int], limit: int, recognizer: Recognizer, mixed: tuple[list[Chunk], list[ChunkResult]]
+) -> None:
+    chunks, alone = mixed
+    for begin in range(0, len(order), limit):
+        batch = order[begin : begin + limit]
+        for number, result in zip(batch, recognizer.decode([chunks[number] for number in batch]), strict=True):
+            same(result, alone[number])
+
+
+def options_of(seed: int) -> DecodeOptions:
+    rng = random.Random(seed)
+    return DecodeOptions(
+        language=rng.choice(["zh", "en", "fr", "ja", None]),
+        task=rng.choice(["transcribe", "translate"]),
+        prompt=rng.choice([None, "w1 w2 w3", "w4", " ".join(f"w{n}" for n in range(90))]),
+        hotwords=rng.choice([None, "w7 w8"]),
+        word_timestamps=rng.random() < 0.3,
+        timestamps=rng.random() < 0.6,
+        beam_size=rng.choice([1, 3]),
+        temperature=0.0,
+    )
+
+
+@pytest.mark.slow
+def test_languages_tasks_prompts_and_hotwords_do_not_leak_into_other_rows(random_recognizer: Recognizer) -> None:
+    """With random weights every one of them changes every token."""
+    rng = np.random.default_rng(0)
+    chunks = [
+        chunk(rng.standard_normal(RATE * (1 + n % 5)).astype(np.float32) * 0.1, options_of(n), n) for n in range(24)
+    ]
+    alone = [random_recognizer.decode([each])[0] for each in chunks]
+    together = random_recognizer.decode(chunks)
+
+    for one, other in zip(together, alone, strict=True):
+        same(one, other)
+    for change in ({"language": "de"}, {"task": "translate"}, {"prompt": "w9"}, {"hotwords": "w9 w10"}):
+        plain = DecodeOptions(language="zh", temperature=0.0, timestamps=False)
+        first, second = random_recognizer.decode(
+            [replace(chunks[4], options=o) for o in (plain, replace(plain, **change))]
+        )
+        assert first.segments[0].avg_logprob != second.segments[0].avg_logprob, f"{change} matters to every row"
+
+
+def test_rows_of_one_bucket_are_one_run_of_the_model(random_recognizer: Recognizer) -> None:
+    """Languages, tasks and equally long prompts share a run; beams, temperatures and timestamp modes do not."""
+    bucket = random_recognizer.bucket
+    audio = np.zeros(RATE, np.float32)
+
+    def of(**options: object) -> object:
+        return bucket(chunk(audio, DecodeOptions(**options)))  # type: ignore[arg-type]
+
+    base = of(language="zh", prompt="w1 w2")
+    assert base == of(language="en", task="translate", prompt="w8 w9")
+    assert of(language="zh") == of(language=None)
+    for other in ({"prompt": "w1"}, {"beam_size": 1}, {"temperature": 0.2}, {"timestamps": False}):
+        assert base != of(**{"language": "zh", "prompt": "w1 w2", **other})
+    assert of(language="zh", word_timestamps=True) != of(language="en", word_timestamps=True), "one aligner call each"
+
+
+def test_too_long_prompt_and_hotwords_are_cut_to_what_the_model_takes(random_recognizer: Recognizer) -> None:
+    long = " ".join(f"w{number}" for number in range(2000))
+    options = DecodeOptions(language="zh", prompt=long, hotwords=long, temperature=0.0)
+    tokens = random_recognizer.decoder.prompts.before(options)
+
+    assert len(tokens) == 224
+    audio = np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
+    assert random_recognizer.decode([chunk(audio, options)])[0].index == 0
+
+
+def test_only_failed_rows_climb_the_temperatures(recognizer: Recognizer) -> None:
+    """Noise that is taken for speech fails at temperature 0; the sentence beside it keeps its words from there."""
+    noise = np.random.default_rng(3).standard_normal(4 * RATE).astype(np.float32) * 0.1
+    mumble = np.interp(np.arange(3 * RATE) / 3, np.arange(RATE), sentence(4).audio[:RATE]).astype(np.float32)
+    options = DecodeOptions(language="zh")
+    spoken = sentence(1)
+    rows = [chunk(noise, options), chunk(spoken.audio, options), chunk(mumble[: 3 * RATE], options)]
+    results = recognizer.decode(rows)
+
+    assert results[1].text == spoken.text
+    assert {segment.temperature for segment in results[1].segments} == {0.0}
+
+
+def test_a_row_that_repeats_itself_is_tried_again_and_the_attempt_that_does_not_is_kept(
+    random_recognizer: Recognizer,
+) -> None:
+    audio = np.random.default_rng(0).standard_normal(3 * RATE).astype(np.float32) * 0.1
+    ladders = ((0.0,), (0.0, 0.5, 1.0))
+    rows = [chunk(audio, DecodeOptions(language="zh", timestamps=False, temperature=each)) for each in ladders]
+    once, again = (random_recognizer.decode([row])[0].segments[0] for row in rows)
+
+    assert once.compression_ratio > 2.4, "else this model shows nothing"
+    assert once.temperature == 0.0
+    assert again.compression_ratio <= 2.4
+
+
+def test_a_clip_too_short_for_a_word_is_silent(recognizer: Recognizer) -> None:
+    options = DecodeOptions(language="zh", word_timestamps=True)
+    clips = [np.zeros(0, np.float32), sentence(0).audio[8000:8160], sentence(0).audio[8000:8330]]
+    assert [result.text for result in recognizer.decode([chunk(clip, options) for clip in clips if len(clip)])] == [
+        "",
+        "",
+    ]

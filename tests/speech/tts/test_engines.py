@@ -1,0 +1,166 @@
+"""Engine files are used only for what they were made for; a missing library is named; falling back is never silent."""
+
+import json
+import logging
+import sys
+from dataclasses import asdict, replace
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from speech.device import Device
+from speech.errors import DeviceError
+from speech.tts import tensorrt, vocoding
+from speech.tts.engines import EngineError, EngineKey, list_engines, read_engine, weights_hash, write_engine
+from speech.tts.tensorrt import import_tensorrt, verify
+from speech.tts.vocoder import load_vocoder
+
+KEY = EngineKey("w" * 64, "10.16.1", "NVIDIA A10", "8.6", "float16", 464, 16)
+GPU = Device("cuda", 0, "NVIDIA A10")
+
+
+def test_an_engine_comes_back_as_it_was_written(tmp_path):
+    file = KEY.file_in(tmp_path / "engines")
+    write_engine(file, KEY, b"\x00\nengine\xff" * 99)
+    assert read_engine(file, KEY) == b"\x00\nengine\xff" * 99
+    assert [one.name for one in file.parent.iterdir()] == [file.name]
+
+
+@pytest.mark.parametrize(
+    ("field", "other"),
+    [
+        ("weights", "v" * 64),
+        ("tensorrt", "10.9.0"),
+        ("gpu", "NVIDIA H200"),
+        ("capability", "9.0"),
+        ("precision", "float32"),
+        ("frames", 232),
+        ("rows", 8),
+        ("graph", 0),
+    ],
+)
+def test_every_field_of_the_key_counts(tmp_path, field, other):
+    changed = replace(KEY, **{field: other})
+    assert changed.digest() != KEY.digest()
+    file = KEY.file_in(tmp_path)
+    write_engine(file, changed, b"engine")
+    with pytest.raises(EngineError, match=f"{field} is {other!r}, wanted") as caught:
+        read_engine(file, KEY)
+    assert caught.value.code == "stale_engine"
+
+
+def test_a_missing_engine_says_so(tmp_path):
+    with pytest.raises(EngineError, match="not built yet"):
+        read_engine(KEY.file_in(tmp_path), KEY)
+
+
+@given(place=st.integers(0, 400), byte=st.integers(0, 255))
+@settings(max_examples=60, deadline=None)
+def test_no_changed_byte_goes_unnoticed(tmp_path_factory, place, byte):
+    file = KEY.file_in(tmp_path_factory.mktemp("cache"))
+    write_engine(file, KEY, b"engine" * 20)
+    content = bytearray(file.read_bytes())
+    place %= len(content)
+    if content[place] == byte:
+        return
+    before = json.loads(content.split(b"\n", 1)[0])
+    content[place] = byte
+    file.write_bytes(bytes(content))
+    try:
+        engine = read_engine(file, KEY)
+    except EngineError:
+        return
+    # White space in the header may change without harm, and a key that JSON reads alike.
+    assert engine == b"engine" * 20
+    assert json.loads(bytes(content).split(b"\n", 1)[0]) == before
+
+
+def test_a_cut_off_engine_is_refused(tmp_path):
+    file = KEY.file_in(tmp_path)
+    write_engine(file, KEY, b"engine" * 20)
+    file.write_bytes(file.read_bytes()[:-1])
+    with pytest.raises(EngineError, match="corrupt"):
+        read_engine(file, KEY)
+
+
+def test_the_list_shows_good_and_bad_ones(tmp_path):
+    write_engine(KEY.file_in(tmp_path), KEY, b"engine")
+    (tmp_path / "zzz.engine").write_bytes(b"no header\n")
+    good, bad = sorted(list_engines(tmp_path), key=lambda one: "problem" in one)
+    assert {name: good[name] for name in asdict(KEY)} == asdict(KEY)
+    assert "corrupt" in bad["problem"]
+
+
+def test_the_hash_is_of_weights_and_structure_not_of_the_place(vocoder_fixture_copy, vocoder_named):
+    folder, checkpoint, save = vocoder_fixture_copy
+    usual = vocoder_named("hifigan_noncausal_v1_16k").generator
+    assert weights_hash(load_vocoder(folder)[0]) == weights_hash(usual)
+    assert weights_hash(vocoder_named("hifigan_v1_16k").generator) != weights_hash(usual)
+    checkpoint["model"]["generator"]["conv_post.conv1d.bias"] += 1e-3
+    save(checkpoint)
+    assert weights_hash(load_vocoder(folder)[0]) != weights_hash(usual)
+
+
+@pytest.mark.parametrize("vocoder", ["hifigan_noncausal_nsf_v1_16k", "hifigan_v1_16k"], indirect=True)
+def test_a_runner_is_compared_with_pytorch(vocoder):
+    generator = vocoder.generator
+
+    def with_noise(level):
+        def runner(mel, excitation, inside):
+            made = generator(mel, excitation, inside)
+            return made + level * made.std() * torch.randn(made.shape, generator=torch.Generator().manual_seed(1))
+
+        return runner
+
+    assert verify(generator, generator, 40, 2) > 90
+    assert verify(generator, with_noise(0.01), 40, 2) == pytest.approx(40, abs=6)
+    with pytest.raises(EngineError, match="dB from PyTorch"):
+        verify(generator, with_noise(0.3), 40, 2)
+    with pytest.raises(EngineError, match="not finite"):
+        verify(generator, lambda *inputs: generator(*inputs) * torch.nan, 40, 2)
+    with pytest.raises(EngineError, match="samples"):
+        verify(generator, lambda *inputs: generator(*inputs)[:, 1:], 40, 2)
+
+
+def test_a_missing_library_says_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    with pytest.raises(DeviceError, match=r"TensorRT is not installed.*requirements-gpu\.txt"):
+        import_tensorrt()
+
+
+def test_a_version_that_torch2trt_cannot_use_is_refused(monkeypatch):
+    module = type(sys)("tensorrt")
+    module.__version__ = "11.0.0"
+    monkeypatch.setitem(sys.modules, "tensorrt", module)
+    with pytest.raises(DeviceError, match=r"TensorRT 11\.0\.0 is installed, torch2trt works with 10\.x"):
+        import_tensorrt()
+
+
+def test_strict_refuses_and_auto_falls_back_with_a_reason(monkeypatch, caplog, vocoder_named, tmp_path):
+    generator = vocoder_named("hifigan_v1_16k").generator
+    monkeypatch.setitem(sys.modules, "tensorrt", None)
+    with pytest.raises(DeviceError, match="TensorRT is not installed"):
+        vocoding._tensorrt(generator, tmp_path, GPU, "float16", strict=True)
+    with caplog.at_level(logging.WARNING):
+        runner, note = vocoding._tensorrt(generator, tmp_path, GPU, "float16", strict=False)
+    assert runner is None
+    assert "TensorRT is not installed" in note
+    assert "PyTorch is" in caplog.text
+
+
+def test_an_engine_for_a_precision_it_cannot_have_is_refused(vocoder_named):
+    with pytest.raises(DeviceError, match="float32 or float16, not bfloat16"):
+        tensorrt.engine_key(vocoder_named("hifigan_v1_16k").generator, GPU, "bfloat16", 464, 16)
+
+
+def test_a_build_that_fails_says_why_and_leaves_nothing(tmp_path, vocoder_named):
+    voc = vocoder_named("hifigan_v1_16k").generator.config.file.parent
+    file = KEY.file_in(tmp_path)
+    # A real child process: on a machine without a GPU it ends with the strict device's message.
+    if torch.cuda.is_available():
+        pytest.skip("this machine has a CUDA device: the build would succeed")
+    with pytest.raises(EngineError, match=r"failed \(exit 1\): device 'cuda:0' was asked for"):
+        tensorrt.build(voc, file, KEY, GPU)
+    assert list(tmp_path.iterdir()) == []
