@@ -1,0 +1,122 @@
+"""What goes into the ledger and what comes out of it: new jobs, deliveries, claims, findings of a sweep."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from jobs.record import Blob, Job
+from jobs.states import Kind, Phase
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A Celery message that is due."""
+
+    id: str
+    kind: Kind
+    phase: Phase
+    queue: str
+    step: int
+    sequence: int
+
+    @classmethod
+    def parse(cls, raw: dict[str, Any] | None) -> Delivery | None:
+        """Return the delivery of a script's answer, None if it names none."""
+        if not raw or raw.get("sequence") is None:
+            return None
+        return cls(
+            raw["id"],
+            Kind(raw["kind"]),
+            Phase(raw["phase"]),
+            raw["queue"],
+            int(raw["step"]),
+            int(raw["sequence"]),
+        )
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """What `Ledger.submit` writes down."""
+
+    id: str
+    kind: Kind
+    queue: str
+    priority: int
+    owner: str
+    spec: str
+    """JSON of the validated spec."""
+    inputs: Sequence[Blob] = ()
+    metadata: dict[str, str] = field(default_factory=dict)
+    webhook: str = ""
+    parent: str = ""
+    index: int = 0
+    phase: Phase = Phase.NONE
+    unit: str = ""
+    total: int = 0
+    sums: bool = False
+    """A parent whose progress is the sum of its children's."""
+    timeout_seconds: float | None = None
+    ttl_seconds: float = 7 * 24 * 3600
+    idempotency_key: str = ""
+    fingerprint: str = ""
+    """Hash of the request; the same key with another one is a conflict."""
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """Answer of `Ledger.submit`: the job's ID (an earlier one's if the key was used), and the message to send."""
+
+    id: str
+    created: bool
+    delivery: Delivery | None
+    job: Job | None = None
+    """The record, if it was asked for and the job is new."""
+    queue_position: int | None = None
+    """Deliveries before this one; comes with `job`."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to work on a job, fenced by its attempt."""
+
+    job: Job
+
+    @property
+    def id(self) -> str:
+        """The job's ID."""
+        return self.job.id
+
+    @property
+    def attempt(self) -> int:
+        """The fence: a later attempt invalidates this claim."""
+        return self.job.attempt
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a delivery is to be dropped: gone, stale, held, canceled, succeeded or failed."""
+
+    why: str
+    wake: Delivery | None = None
+
+
+Signal = Literal["go", "cancel", "lost"]
+
+
+@dataclass(frozen=True)
+class Renewal:
+    """Signals for each job, and the most urgent step at which work waits in each queue."""
+
+    signals: dict[str, Signal]
+    urgent: dict[str, int]
+
+
+@dataclass(frozen=True)
+class Recovery:
+    """What a sweep found: deliveries to send, jobs condemned, and whether it held back (grace after an outage)."""
+
+    deliveries: list[Delivery]
+    condemned: list[str]
+    grace: bool

@@ -1,0 +1,196 @@
+"""Blobs of jobs: immutable, named by their content, visible only through the ledger.
+
+A blob is written under a temporary name, flushed to the disk and renamed, so a reader sees all of it or nothing. Late
+writers (a worker whose lease was taken) write the same content under the same name or something that no record names.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Protocol
+
+from jobs.errors import NotFound, StoreError
+from jobs.ids import is_id
+from jobs.record import Blob
+
+CHUNK = 1024 * 1024
+Source = bytes | Path | Iterable[bytes]
+"""What can be stored: bytes, a file, or chunks (an upload)."""
+
+
+class Store(Protocol):
+    """Where blobs live. All methods are thread-safe and raise `StoreError` when the store fails."""
+
+    def put(
+        self, job_id: str, source: Source, *, name: str = "", media_type: str = "", max_bytes: int | None = None
+    ) -> Blob:
+        """Store a blob whole; raises `TooLarge` past `max_bytes` with nothing left behind."""
+        ...
+
+    def open(self, job_id: str, blob: Blob) -> IO[bytes]:
+        """Open a blob for reading (seekable). Raises `NotFound`."""
+        ...
+
+    def path(self, job_id: str, blob: Blob) -> contextlib.AbstractContextManager[Path]:
+        """Give the blob as a file of this host for as long as the context lasts. Raises `NotFound`."""
+        ...
+
+    def remove(self, job_id: str, keys: Iterable[str]) -> None:
+        """Remove some blobs of a job, if they are there."""
+        ...
+
+    def remove_job(self, job_id: str) -> None:
+        """Remove all that a job has."""
+        ...
+
+    def job_ids(self) -> Iterator[str]:
+        """Yield the jobs that have anything in the store."""
+        ...
+
+
+class TooLarge(Exception):
+    """The source is longer than allowed."""
+
+    def __init__(self, max_bytes: int) -> None:
+        super().__init__(f"more than {max_bytes} bytes")
+        self.max_bytes = max_bytes
+
+
+def chunks_of(source: Source) -> Iterator[bytes]:
+    """Yield the bytes of a source."""
+    if isinstance(source, bytes):
+        yield source
+    elif isinstance(source, Path):
+        with source.open("rb") as file:
+            while chunk := file.read(CHUNK):
+                yield chunk
+    else:
+        yield from source
+
+
+def capped(chunks: Iterable[bytes], max_bytes: int | None) -> Iterator[bytes]:
+    """Yield the chunks; raises `TooLarge` as soon as they pass `max_bytes`."""
+    total = 0
+    for chunk in chunks:
+        total += len(chunk)
+        if max_bytes is not None and total > max_bytes:
+            raise TooLarge(max_bytes)
+        yield chunk
+
+
+@contextlib.contextmanager
+def scratch() -> Iterator[Path]:
+    """Give an empty folder of this host that is removed at the end."""
+    with tempfile.TemporaryDirectory(prefix="voxqueue-") as folder:
+        yield Path(folder)
+
+
+@contextlib.contextmanager
+def as_store_error(what: str) -> Iterator[None]:
+    """Turn an error of the operating system into `StoreError`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise StoreError("store_full", f"the disk is full: {what}") from error
+        if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
+            raise StoreError("store_read_only", f"the store cannot be written: {what}") from error
+        raise StoreError("store_failed", f"{what}: {error.strerror or error}") from error
+
+
+class DiskStore:
+    """Blobs in a folder: `root/SHARD/JOB/SHA256`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def _folder(self, job_id: str) -> Path:
+        if not is_id(job_id):
+            raise NotFound("job_not_found", "that is no job ID")
+        return self.root / job_id.partition(".")[0][-2:] / job_id
+
+    def put(
+        self, job_id: str, source: Source, *, name: str = "", media_type: str = "", max_bytes: int | None = None
+    ) -> Blob:
+        """See `Store.put`."""
+        folder = self._folder(job_id)
+        with as_store_error("writing a file of the job failed"):
+            _make_folder(folder)
+            handle, temporary = tempfile.mkstemp(dir=folder, prefix=".part-")
+            try:
+                digest, size = hashlib.sha256(), 0
+                with os.fdopen(handle, "wb") as file:
+                    for chunk in capped(chunks_of(source), max_bytes):
+                        digest.update(chunk)
+                        size += len(chunk)
+                        file.write(chunk)
+                    file.flush()
+                    os.fsync(file.fileno())
+                Path(temporary).rename(folder / digest.hexdigest())
+            except BaseException:
+                with contextlib.suppress(OSError):
+                    Path(temporary).unlink()
+                raise
+            _sync_folder(folder)
+        return Blob(digest.hexdigest(), size, name, media_type)
+
+    def _file(self, job_id: str, blob: Blob) -> Path:
+        file = self._folder(blob.home or job_id) / blob.key
+        if not file.is_file():
+            raise NotFound("file_gone", f"the file {blob.name or blob.key} is not there any more")
+        return file
+
+    def open(self, job_id: str, blob: Blob) -> IO[bytes]:
+        """See `Store.open`."""
+        with as_store_error("reading a file failed"):
+            try:
+                return self._file(job_id, blob).open("rb")
+            except FileNotFoundError as error:  # removed since the look
+                raise NotFound("file_gone", f"the file {blob.name or blob.key} is not there any more") from error
+
+    @contextlib.contextmanager
+    def path(self, job_id: str, blob: Blob) -> Iterator[Path]:
+        """See `Store.path`."""
+        yield self._file(job_id, blob)
+
+    def remove(self, job_id: str, keys: Iterable[str]) -> None:
+        """See `Store.remove`."""
+        folder = self._folder(job_id)
+        with as_store_error("removing a file failed"):
+            for key in keys:
+                (folder / key).unlink(missing_ok=True)
+
+    def remove_job(self, job_id: str) -> None:
+        """See `Store.remove_job`."""
+        with as_store_error("removing a job's files failed"), contextlib.suppress(FileNotFoundError):
+            shutil.rmtree(self._folder(job_id))
+
+    def job_ids(self) -> Iterator[str]:
+        """See `Store.job_ids`."""
+        for folder in self.root.glob("??/*"):
+            if is_id(folder.name):
+                yield folder.name
+
+
+def _make_folder(folder: Path) -> None:
+    """Make a folder whose name survives a crash of the host."""
+    if folder.is_dir():
+        return
+    _make_folder(folder.parent)
+    folder.mkdir(exist_ok=True)
+    _sync_folder(folder.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,187 @@
+"""Stores that are not a local folder: Redis itself for small results, and whatever fsspec reaches."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+from redis import RedisError
+
+from jobs.connect import RedisClient, connect
+from jobs.errors import JobsError, NotFound, StoreError
+from jobs.files import CHUNK, DiskStore, Source, Store, as_store_error, capped, chunks_of, scratch
+from jobs.ids import is_id
+from jobs.ledger import PREFIX
+from jobs.record import Blob
+from jobs.settings import Settings
+
+
+class RedisStore:
+    """Blobs as fields of one Redis hash per job, each up to a cap; they expire by themselves after `ttl_seconds`."""
+
+    def __init__(self, redis: RedisClient, *, max_blob_bytes: int, ttl_seconds: int) -> None:
+        self._redis = redis
+        self._max_blob_bytes = max_blob_bytes
+        self._ttl = ttl_seconds
+
+    @staticmethod
+    def _key(job_id: str) -> str:
+        return f"{PREFIX}blobs:{job_id}"
+
+    def put(
+        self, job_id: str, source: Source, *, name: str = "", media_type: str = "", max_bytes: int | None = None
+    ) -> Blob:
+        """See `Store.put`. Raises `StoreError` past the store's own cap."""
+        data = b"".join(capped(chunks_of(source), max_bytes))
+        if len(data) > self._max_blob_bytes:
+            raise StoreError(
+                "too_large_for_redis",
+                f"{name or 'a blob'} has {len(data)} bytes, over VOXQUEUE_REDIS_BLOB_BYTES={self._max_blob_bytes}; "
+                "use VOXQUEUE_RESULTS=disk",
+            )
+        digest = hashlib.sha256(data).hexdigest()
+        with _redis_errors(), self._redis.pipeline() as pipe:
+            pipe.hset(self._key(job_id), digest, data)
+            pipe.expire(self._key(job_id), self._ttl)
+            pipe.execute()
+        return Blob(digest, len(data), name, media_type)
+
+    def open(self, job_id: str, blob: Blob) -> IO[bytes]:
+        """See `Store.open`."""
+        with _redis_errors():
+            data = self._redis.hget(self._key(blob.home or job_id), blob.key)
+        if data is None:
+            raise NotFound("file_gone", f"the file {blob.name or blob.key} is not there any more")
+        return io.BytesIO(data)
+
+    @contextlib.contextmanager
+    def path(self, job_id: str, blob: Blob) -> Iterator[Path]:
+        """See `Store.path`."""
+        with self.open(job_id, blob) as source, _copied(source, blob) as path:
+            yield path
+
+    def remove(self, job_id: str, keys: Iterable[str]) -> None:
+        """See `Store.remove`."""
+        doomed = list(keys)
+        if doomed:
+            with _redis_errors():
+                self._redis.hdel(self._key(job_id), *doomed)
+
+    def remove_job(self, job_id: str) -> None:
+        """See `Store.remove_job`."""
+        with _redis_errors():
+            self._redis.unlink(self._key(job_id))
+
+    def job_ids(self) -> Iterator[str]:
+        """See `Store.job_ids`."""
+        prefix = self._key("")
+        for key in self._redis.scan_iter(match=f"{prefix}*", count=1000):
+            yield (key.decode() if isinstance(key, bytes) else key).removeprefix(prefix)
+
+
+class FsspecStore:
+    """Blobs under any URL that fsspec knows (`s3://bucket/prefix`, `memory://…`)."""
+
+    def __init__(self, url: str, **options: Any) -> None:
+        import fsspec
+
+        if url.startswith("file:"):
+            options = {"auto_mkdir": True} | options
+        # Other processes write, too: a listing that was kept would hide what they wrote.
+        self._fs, self._root = fsspec.core.url_to_fs(url, use_listings_cache=False, **options)
+
+    def _folder(self, job_id: str) -> str:
+        if not is_id(job_id):
+            raise NotFound("job_not_found", "that is no job ID")
+        return f"{self._root}/{job_id.partition('.')[0][-2:]}/{job_id}"
+
+    def put(
+        self, job_id: str, source: Source, *, name: str = "", media_type: str = "", max_bytes: int | None = None
+    ) -> Blob:
+        """See `Store.put`. Spooled on this host first: an object's name is the hash of its content."""
+        digest, size = hashlib.sha256(), 0
+        with as_store_error("spooling a file failed"), tempfile.TemporaryFile() as spool:
+            for chunk in capped(chunks_of(source), max_bytes):
+                digest.update(chunk)
+                size += len(chunk)
+                spool.write(chunk)
+            spool.seek(0)
+            with self._errors(), self._fs.open(f"{self._folder(job_id)}/{digest.hexdigest()}", "wb") as target:
+                while chunk := spool.read(CHUNK):
+                    target.write(chunk)
+        return Blob(digest.hexdigest(), size, name, media_type)
+
+    def open(self, job_id: str, blob: Blob) -> IO[bytes]:
+        """See `Store.open`."""
+        with self._errors(blob):
+            opened: IO[bytes] = self._fs.open(f"{self._folder(blob.home or job_id)}/{blob.key}", "rb")
+            return opened
+
+    @contextlib.contextmanager
+    def path(self, job_id: str, blob: Blob) -> Iterator[Path]:
+        """See `Store.path`."""
+        with self.open(job_id, blob) as source, _copied(source, blob) as path:
+            yield path
+
+    def remove(self, job_id: str, keys: Iterable[str]) -> None:
+        """See `Store.remove`."""
+        for key in keys:
+            with self._errors(), contextlib.suppress(FileNotFoundError):
+                self._fs.rm_file(f"{self._folder(job_id)}/{key}")
+
+    def remove_job(self, job_id: str) -> None:
+        """See `Store.remove_job`."""
+        with self._errors(), contextlib.suppress(FileNotFoundError):
+            self._fs.rm(self._folder(job_id), recursive=True)
+
+    def job_ids(self) -> Iterator[str]:
+        """See `Store.job_ids`."""
+        with self._errors():
+            found = {path.rsplit("/", 2)[-2] for path in self._fs.find(self._root)}
+        yield from (job_id for job_id in sorted(found) if is_id(job_id))
+
+    @contextlib.contextmanager
+    def _errors(self, blob: Blob | None = None) -> Iterator[None]:
+        try:
+            yield
+        except JobsError:
+            raise
+        except FileNotFoundError as error:
+            if blob is None:
+                raise
+            raise NotFound("file_gone", f"the file {blob.name or blob.key} is not there any more") from error
+        except Exception as error:  # every fsspec backend has its own exceptions
+            raise StoreError("store_failed", f"the object store failed: {type(error).__name__}: {error}") from error
+
+
+@contextlib.contextmanager
+def _copied(source: IO[bytes], blob: Blob) -> Iterator[Path]:
+    with scratch() as folder:
+        path = folder / blob.key
+        with path.open("wb") as file:
+            while chunk := source.read(CHUNK):
+                file.write(chunk)
+        yield path
+
+
+@contextlib.contextmanager
+def _redis_errors() -> Iterator[None]:
+    try:
+        yield
+    except RedisError as error:
+        raise StoreError("store_failed", f"Redis failed: {error}") from error
+
+
+def store_of(settings: Settings, redis_bytes: RedisClient | None = None) -> Store:
+    """Return the store that `VOXQUEUE_RESULTS` names; `redis_bytes` is a client that does not decode."""
+    if settings.results == "disk":
+        return DiskStore(settings.blobs_dir)
+    if settings.results == "redis":
+        client = redis_bytes or connect(settings.redis_url, decode=False)
+        return RedisStore(client, max_blob_bytes=settings.redis_blob_bytes, ttl_seconds=2 * settings.ttl_seconds)
+    return FsspecStore(settings.results)

@@ -1,0 +1,117 @@
+"""Webhooks: what is sent when a job has ended, how it is signed, and when it is sent again.
+
+Signed as Standard Webhooks (https://www.standardwebhooks.com) say: `webhook-id`, `webhook-timestamp` and
+`webhook-signature`. The body has the job's ID and status only; the receiver fetches the rest.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import random
+import secrets
+import time
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from standardwebhooks import Webhook
+
+from jobs.connect import RedisClient
+from jobs.errors import Conflict, NotFound
+from jobs.ledger import PORTION, PREFIX, Ledger
+from jobs.record import Job, rfc3339
+from jobs.settings import Settings
+from jobs.urls import FetchError, post
+
+PAUSES = (5, 30, 120, 600, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600)
+"""Seconds before each further call: some 16 hours in all, so that a night's outage is survived."""
+PUT_OFF_SECONDS = 60
+"""After so long a call whose caller died is made again."""
+KEPT_CALLS = 20
+GONE = 410
+"""The receiver wants no more."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One call of a webhook: when, which try it was, and the status or what went wrong."""
+
+    at: str
+    attempt: int
+    status: int | None
+    error: str | None
+
+    @property
+    def is_delivered(self) -> bool:
+        """Whether the receiver has it."""
+        return self.status is not None and 200 <= self.status < 300
+
+
+class Webhooks:
+    """Calls webhooks and keeps account. Thread-safe."""
+
+    def __init__(self, ledger: Ledger, settings: Settings) -> None:
+        self._ledger = ledger
+        self._redis: RedisClient = ledger.redis
+        self._settings = settings
+
+    def secret(self) -> str:
+        """Return the signing secret: the configured one, or one that is made once for this ledger."""
+        if self._settings.webhook_secret:
+            return self._settings.webhook_secret
+        made = "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
+        self._redis.set(f"{PREFIX}webhook_secret", made, nx=True)
+        return str(self._redis.get(f"{PREFIX}webhook_secret"))
+
+    def due(self) -> list[str]:
+        """Return jobs whose webhook is to be called now; they are due again later unless `call` says otherwise."""
+        return self._ledger.webhooks_due(PORTION, PUT_OFF_SECONDS)
+
+    def calls(self, job_id: str) -> list[dict[str, Any]]:
+        """Return the calls that were made, oldest first."""
+        return [json.loads(call) for call in self._redis.lrange(f"{PREFIX}calls:{job_id}", 0, -1)]
+
+    def call(self, job: Job) -> Call:
+        """Call the webhook of a job that has ended, and note what came of it."""
+        attempt = int(self._redis.llen(f"{PREFIX}calls:{job.id}")) + 1
+        body = self._body(job)
+        try:
+            status, error = post(job.webhook, self._settings, body, self._headers(job, body)), None
+        except FetchError as failure:
+            status, error = None, failure.detail
+        made = Call(datetime.now(UTC).isoformat(timespec="milliseconds"), attempt, status, error)
+        self._ledger.webhook_called(job.id, json.dumps(asdict(made)), _pause_after(made), KEPT_CALLS)
+        return made
+
+    def call_again(self, job_id: str) -> None:
+        """Make the webhook due again, at the wish of a client. Raises `NotFound` or `Conflict`."""
+        match self._ledger.webhook_again(job_id):
+            case "gone":
+                raise NotFound("job_not_found", f"there is no job {job_id}")
+            case "none":
+                raise Conflict("no_webhook", "the job has no webhook")
+            case outcome if outcome != "due":
+                raise Conflict("wrong_state", f"the job is {outcome}; its webhook is called when it has ended")
+
+    def _body(self, job: Job) -> bytes:
+        data = {"id": job.id, "kind": job.kind.value, "status": job.status.value, "metadata": job.metadata}
+        event = {"type": f"job.{job.status.value}", "timestamp": rfc3339(job.finished), "data": data}
+        return json.dumps(event, ensure_ascii=False).encode()
+
+    def _headers(self, job: Job, body: bytes) -> dict[str, str]:
+        now = datetime.now(UTC)
+        message_id = f"{job.id}-{int(job.finished or time.time())}"  # a retried job ends a second time
+        return {
+            "webhook-id": message_id,
+            "webhook-timestamp": str(int(now.timestamp())),
+            "webhook-signature": Webhook(self.secret()).sign(message_id, now, body.decode()),
+            "content-type": "application/json",
+        }
+
+
+def _pause_after(call: Call) -> float:
+    """Return the seconds until the next call, with jitter; 0 for none."""
+    if call.is_delivered or call.status == GONE or call.attempt > len(PAUSES):
+        return 0
+    return PAUSES[call.attempt - 1] * random.uniform(0.8, 1.2)  # noqa: S311 - jitter, no secret

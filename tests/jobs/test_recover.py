@@ -1,0 +1,142 @@
+"""What becomes of jobs whose worker died, and of a Redis that was away."""
+
+import pytest
+
+from jobs.errors import LeaseLost
+from jobs.states import Status
+
+
+def test_the_job_of_a_dead_worker_goes_to_the_front_of_its_line(desk):
+    claim = desk.start(priority=4)
+    found = desk.die(claim.id)
+    [delivery] = found.deliveries
+    assert (delivery.id, delivery.step) == (claim.id, 3)
+    assert (desk.status(claim.id), desk.job(claim.id).deaths) == (Status.QUEUED, 1)
+    assert desk.claim(claim.id).attempt == 2
+    assert desk.ledger.recover().deliveries == []
+
+
+def test_living_workers_keep_theirs(desk):
+    claim = desk.start()
+    assert desk.ledger.recover().deliveries == []
+    assert desk.status(claim.id) is Status.RUNNING
+
+
+def test_two_deaths_then_alone_then_condemned(desk):
+    job_id = desk.submit()
+    for _ in range(2):
+        assert not desk.claim(job_id).job.alone
+        desk.die(job_id)
+    third = desk.claim(job_id)
+    assert third.job.alone
+    desk.ledger.run_alone(third)
+    found = desk.die(job_id)
+    assert (found.deliveries, found.condemned) == ([], [job_id])
+    job = desk.job(job_id)
+    assert (job.status, job.error["type"]) == (Status.FAILED, "worker_died")
+
+
+def test_a_death_before_it_was_alone_condemns_nobody(desk):
+    job_id = desk.submit()
+    for _ in range(5):
+        desk.claim(job_id)
+        assert desk.die(job_id).condemned == []
+    assert desk.status(job_id) is Status.QUEUED
+
+
+def test_a_finished_unit_forgives_the_deaths_even_while_alone(desk):
+    job_id = desk.submit()
+    for _ in range(2):
+        desk.claim(job_id)
+        desk.die(job_id)
+    claim = desk.claim(job_id)
+    desk.ledger.run_alone(claim)
+    desk.ledger.register(claim, "0", {}, done=1, total=9)
+    assert desk.die(job_id).condemned == []
+    job = desk.job(job_id)
+    assert (job.status, job.deaths, job.alone) == (Status.QUEUED, 1, False)
+
+
+def test_a_release_is_no_death(desk):
+    job_id = desk.submit()
+    for _ in range(5):
+        desk.release(desk.claim(job_id), front=True)
+    assert desk.job(job_id).deaths == 0
+
+
+def test_alone_ends_with_the_claim(desk):
+    job_id = desk.submit()
+    for _ in range(2):
+        desk.claim(job_id)
+        desk.die(job_id)
+    claim = desk.claim(job_id)
+    desk.ledger.run_alone(claim)
+    desk.release(claim)
+    desk.claim(job_id)
+    assert desk.die(job_id).condemned == []  # this time it waited for the others to leave
+
+
+def test_redis_was_away_so_everybody_gets_a_lease_of_grace(desk, redis):
+    claim = desk.start()
+    desk.end_lease(claim.id)
+    found = desk.ledger.recover(grace_seconds=15)
+    assert found.grace
+    assert found.deliveries == []
+    assert desk.ledger.recover().grace
+    desk.ledger.renew([claim])  # it was alive all the time
+    redis.delete("vq:grace")
+    assert desk.ledger.recover().deliveries == []
+    desk.succeed(claim)
+
+
+def test_nobody_swept_for_a_lease_so_everybody_gets_grace(desk, redis):
+    claim = desk.start()
+    desk.ledger.recover()
+    redis.set("vq:swept", 1)
+    desk.end_lease(claim.id)
+    assert desk.ledger.recover().grace
+    redis.delete("vq:grace")
+    assert [one.id for one in desk.ledger.recover().deliveries] == [claim.id]
+
+
+def test_grace_lasts_one_lease(desk, redis):
+    desk.ledger.recover(grace_seconds=15)
+    assert 0 < redis.pttl("vq:grace") <= 3_600_000
+
+
+def test_the_jobs_of_a_process_that_is_known_to_be_dead_are_taken_back_at_once(desk):
+    dead, alive = desk.claim(desk.submit(), "dead"), desk.claim(desk.submit(), "alive")
+    desk.ledger.recover(grace_seconds=15)  # grace is for those of whom nothing is known
+    found = desk.ledger.bury("dead")
+    assert [one.id for one in found.deliveries] == [dead.id]
+    assert (desk.status(dead.id), desk.job(dead.id).deaths) == (Status.QUEUED, 1)
+    assert desk.ledger.renew([alive]).signals == {alive.id: "go"}
+    assert desk.ledger.bury("dead").deliveries == []
+
+
+def test_a_buried_process_condemns_like_a_lost_lease(desk):
+    job_id = desk.submit()
+    for _ in range(2):
+        desk.claim(job_id)
+        desk.send(desk.ledger.bury("w").deliveries)
+    desk.ledger.run_alone(desk.claim(job_id))
+    assert desk.ledger.bury("w").condemned == [job_id]
+
+
+def test_many_at_once_in_portions(desk, monkeypatch):
+    monkeypatch.setattr("jobs.ledger.PORTION", 3)
+    claims = [desk.start() for _ in range(7)]
+    for claim in claims:
+        desk.end_lease(claim.id)
+    sizes = [len(desk.ledger.recover().deliveries) for _ in range(4)]
+    assert sizes == [3, 3, 1, 0]
+
+
+def test_a_sleeper_that_wakes_up_is_told(desk):
+    claim = desk.start()
+    desk.die(claim.id)
+    second = desk.claim(claim.id)
+    assert desk.ledger.renew([claim]).signals == {claim.id: "lost"}
+    with pytest.raises(LeaseLost):
+        desk.succeed(claim)
+    desk.succeed(second)

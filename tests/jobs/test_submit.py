@@ -1,0 +1,172 @@
+"""A job enters the ledger once, whatever is repeated, and not at all over a limit."""
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from jobs.connect import connect
+from jobs.errors import Conflict, NotFound, QueueFull, SchemaMismatch
+from jobs.ids import new_id
+from jobs.ledger import Claim, Ledger, NewJob
+from jobs.record import Blob
+from jobs.states import Kind, Phase, Status
+
+
+def test_a_new_job_is_queued_with_all_it_was_given(desk):
+    job_id = desk.submit(
+        spec=json.dumps({"text": "你好 😀"}),
+        inputs=[Blob("a" * 64, 3, "a.wav", "audio/wav", "home")],
+        metadata={"名": "值"},
+        webhook="{}",
+        unit="sentence",
+        total=12,
+        timeout_seconds=1.5,
+        priority=7,
+    )
+    job = desk.job(job_id)
+    assert (job.status, job.attempt, job.owner, job.kind, job.queue) == (Status.QUEUED, 0, "ann", Kind.TTS, "tts")
+    assert job.spec == {"text": "你好 😀"}
+    assert job.inputs == (Blob("a" * 64, 3, "a.wav", "audio/wav", "home"),)
+    assert job.metadata == {"名": "值"}
+    assert (job.done, job.total, job.unit) == (0, 12, "sentence")
+    assert job.deadline == job.created + 1.5
+    assert (job.started, job.finished, job.expires, job.error, job.output) == (None, None, None, None, {})
+    delivery = desk.sent[job_id]
+    assert (delivery.id, delivery.queue, delivery.step, delivery.phase) == (job_id, "tts", 7, Phase.NONE)
+
+
+def test_the_same_id_again_is_the_same_job_and_the_same_delivery(desk):
+    new = desk.new()
+    first, second = desk.ledger.submit(new), desk.ledger.submit(new)
+    assert first == second
+    assert desk.queries.count() == 1
+
+
+def test_an_ended_child_that_is_planned_again_is_not_sent_again(desk):
+    parent, [child] = desk.parent(1, planned=False)
+    desk.succeed(desk.claim(child))
+    desk.drop(child)
+    desk.child(parent, 0)
+    assert not desk.drop(child)
+    assert desk.status(child) is Status.SUCCEEDED
+
+
+class TestIdempotencyKey:
+    def test_the_same_request_gives_the_first_job(self, desk):
+        first = desk.submit(idempotency_key="k", fingerprint="f")
+        again = desk.ledger.submit(desk.new(idempotency_key="k", fingerprint="f"))
+        assert (again.id, again.created, again.delivery) == (first, False, None)
+        assert desk.queries.count() == 1
+
+    def test_another_request_is_refused(self, desk):
+        desk.submit(idempotency_key="k", fingerprint="f")
+        with pytest.raises(Conflict) as refused:
+            desk.submit(idempotency_key="k", fingerprint="g")
+        assert refused.value.code == "idempotency_conflict"
+        assert desk.queries.count() == 1
+
+    def test_owners_do_not_share_keys(self, desk):
+        first = desk.submit(owner="a", idempotency_key="b:k", fingerprint="f")
+        assert desk.submit(owner="b", idempotency_key="b:k", fingerprint="g") != first
+        assert desk.submit(owner="a:b", idempotency_key="k", fingerprint="g") != first
+
+    def test_a_deleted_job_frees_its_key(self, desk, redis):
+        first = desk.submit(idempotency_key="k", fingerprint="f")
+        desk.ledger.delete(first)
+        assert redis.keys("vq:idem:*") == []
+        assert desk.submit(idempotency_key="k", fingerprint="g") != first
+
+    def test_deleting_the_old_job_leaves_the_key_of_the_new_one(self, desk, redis):
+        first = desk.submit(idempotency_key="k", fingerprint="f")
+        [key] = redis.keys("vq:idem:*")
+        redis.delete(key)  # its time was over before the job's
+        second = desk.submit(idempotency_key="k", fingerprint="g")
+        desk.ledger.delete(first)
+        assert desk.ledger.submit(desk.new(idempotency_key="k", fingerprint="g")).id == second
+
+    def test_a_key_has_the_jobs_time_to_live(self, desk, redis):
+        desk.submit(idempotency_key="k", fingerprint="f", ttl_seconds=1000)
+        [key] = redis.keys("vq:idem:*")
+        assert 990_000 < redis.pttl(key) <= 1_000_000
+
+    def test_many_at_once_make_one_job(self, redis, redis_url):
+        def submit(number):
+            ledger = Ledger(connect(redis_url))
+            return ledger.submit(NewJob(new_id(), Kind.TTS, "tts", 4, "ann", "{}", idempotency_key="k")).id
+
+        with ThreadPoolExecutor(8) as pool:
+            assert len(set(pool.map(submit, range(24)))) == 1
+        assert redis.zcard("vq:list:*:*:*") == 1
+
+
+class TestLimits:
+    def test_waiting_jobs_in_all(self, desk):
+        desk.submit(owner="a", max_waiting=2)
+        desk.submit(owner="b", max_waiting=2)
+        with pytest.raises(QueueFull, match="2 jobs wait already in all"):
+            desk.submit(owner="c", max_waiting=2)
+        assert desk.queries.count() == 2
+
+    def test_waiting_jobs_of_an_owner(self, desk):
+        desk.submit(owner="a", max_waiting_owner=1)
+        desk.submit(owner="b", max_waiting_owner=1)
+        with pytest.raises(QueueFull, match="1 jobs wait already for this key"):
+            desk.submit(owner="a", max_waiting_owner=1)
+
+    def test_a_job_that_runs_or_has_gone_waits_no_more(self, desk):
+        running, canceled, deleted = (desk.submit() for _ in range(3))
+        desk.claim(running)
+        desk.cancel(canceled)
+        desk.ledger.delete(deleted)
+        desk.submit(max_waiting=1)
+        desk.release(_held(desk, running))
+        with pytest.raises(QueueFull):
+            desk.submit(max_waiting=2)
+
+    def test_children_count_but_are_never_refused(self, desk):
+        parent, _ = desk.parent(4)
+        desk.child(parent, 4, max_waiting=1, max_waiting_owner=1)
+        with pytest.raises(QueueFull):
+            desk.submit(max_waiting_owner=5)
+        desk.submit(max_waiting_owner=6)
+
+    def test_a_repeated_submit_is_not_refused(self, desk):
+        new = desk.new()
+        desk.ledger.submit(new, max_waiting=1)
+        assert desk.ledger.submit(new, max_waiting=1).id == new.id
+
+    def test_a_used_key_answers_even_when_the_queue_is_full(self, desk):
+        first = desk.submit(idempotency_key="k", fingerprint="f")
+        again = desk.ledger.submit(desk.new(idempotency_key="k", fingerprint="f"), max_waiting=1)
+        assert again.id == first
+
+
+def _held(desk, job_id):
+    return Claim(desk.job(job_id))
+
+
+def test_a_child_of_a_parent_that_is_gone_or_has_ended_is_refused(desk):
+    with pytest.raises(NotFound):
+        desk.child(new_id(), 0)
+    parent, _ = desk.parent(1)
+    desk.cancel(parent)
+    with pytest.raises(NotFound):
+        desk.child(parent, 1)
+
+
+@pytest.mark.parametrize("counter", ["sequence", "created"])
+@pytest.mark.parametrize("before", [99_999_999, 9_999_999_999_999])
+def test_round_numbers_are_written_as_integers(desk, redis, counter, before):
+    """Redis writes the number 100000000 of a script as 1e+08."""
+    redis.set(f"vq:{counter}", before)
+    job_id = desk.submit()
+    assert redis.hget(f"vq:job:{job_id}", {"sequence": "token", "created": "number"}[counter]) == str(before + 1)
+    assert isinstance(desk.claim(job_id), Claim)
+    assert [job.id for job in desk.queries.page().jobs] == [job_id]
+
+
+def test_a_ledger_of_another_schema_is_refused(ledger, redis):
+    redis.set("vq:schema", 99)
+    with pytest.raises(SchemaMismatch, match="version 99"):
+        ledger.check_schema()
