@@ -1,0 +1,31 @@
+"""Models of a hub are looked for, and so kept, where `VOXQUEUE_MODEL_CACHE` says."""
+
+import shutil
+
+import pytest
+
+from jobs.settings import Settings
+from speech.stt.hub import DEMO as RECOGNISER
+from speech.tts.hub import DEMO as VOICE
+from workers.recognizers import RecognizerEngine
+from workers.voices import voice_folders
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    monkeypatch.delenv("VOXQUEUE_CACHE_DIR", raising=False)
+    monkeypatch.setenv("VOXQUEUE_MODEL_CACHE", str(tmp_path))
+    return tmp_path
+
+
+def test_a_recogniser_that_was_pulled_is_loaded_from_there(cache):
+    shutil.copytree(RECOGNISER, cache / "stt" / "someone--model")
+    engine = RecognizerEngine(Settings(stt_model="someone/model", device="cpu"), threads=1)
+    engine.load()
+    assert engine.report()["models"] == ["someone/model"]
+
+
+def test_a_voice_that_was_pulled_is_found_there(cache):
+    folder = shutil.copytree(VOICE, cache / "voices" / "someone" / "voice")
+    (folder / ".voxqueue-complete").touch()
+    assert voice_folders("someone/voice") == [folder / "voices" / "demo"]

@@ -1,0 +1,259 @@
+"""What happens to a delivery: real ledger, real scheduler, an engine that multiplies numbers."""
+
+import threading
+import time
+
+import pytest
+
+from jobs.ids import new_id
+from jobs.ledger import Ledger, NewJob
+from jobs.queries import Queries
+from jobs.record import Output
+from jobs.states import Kind, Status
+from workers.batching import BatchScheduler
+from workers.gate import Gate
+from workers.leases import LeaseKeeper
+from workers.runner import Runner
+from workers.session import JobFailed, Session, Wish
+from workers.units import run_units
+
+PATIENCE = 30
+
+
+class Doubler:
+    """Doubles integers; `blocked` payloads wait for `go`, negative ones fail."""
+
+    def __init__(self):
+        self.go = threading.Event()
+        self.entered = threading.Event()
+        self.ran = []
+
+    def cost(self, payload):
+        return 1
+
+    def bucket(self, payload):
+        return 0
+
+    def run(self, payloads):
+        self.entered.set()
+        assert self.go.wait(PATIENCE)
+        self.ran += payloads
+        if min(payloads) < 0:
+            raise ValueError("negative")
+        return [2 * payload for payload in payloads]
+
+
+class Sent(list):
+    """Stands where the broker stands: keeps the deliveries that were sent."""
+
+    def send(self, deliveries):
+        self.extend(deliveries)
+
+
+class Process:
+    """The parts of a worker process that a delivery meets."""
+
+    def __init__(self, redis, *, max_rows=2, threads=4, slice_seconds=60, lease_seconds=15):
+        self.engine = Doubler()
+        self.scheduler = BatchScheduler(self.engine, max_cost=100, max_rows=max_rows, linger_seconds=0)
+        self.scheduler.start()
+        self.ledger = Ledger(redis, lease_seconds=lease_seconds)
+        self.queries = Queries(redis)
+        self.sent = Sent()
+        self.leases = LeaseKeeper(self.ledger, "tts", threads=threads, slice_seconds=slice_seconds)
+        self.leases.start()
+        self.gate = Gate()
+        self.runner = Runner(self.ledger, self.sent, self.leases, self.gate, "worker")
+
+    def submit(self, numbers, **fields):
+        known = {"id": new_id(), "kind": Kind.TTS, "queue": "tts", "priority": 4, "owner": "o"}
+        spec = "[" + ",".join(map(str, numbers)) + "]"
+        return self.ledger.submit(NewJob(**(known | fields), spec=spec)).delivery
+
+    def work(self, session: Session) -> Output:
+        numbers = session.job.spec
+        results = {int(name): unit["n"] for name, unit in session.units().items()}
+
+        def done(name, future):
+            results[int(name)] = future.result()
+            session.register(name, {"n": future.result()}, done=len(results), total=len(numbers))
+
+        todo = ((str(i), n) for i, n in enumerate(numbers) if i not in results)
+        run_units(session, self.scheduler, todo, done, window=4)
+        return Output(text=str([results[i] for i in range(len(numbers))]))
+
+    def run(self, delivery):
+        return self.runner.run(delivery.id, delivery.sequence, self.work)
+
+    def run_in_thread(self, delivery):
+        outcome = []
+
+        def run():
+            try:
+                outcome.append(self.run(delivery))
+            except JobFailed as failure:
+                outcome.append(failure)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        return thread, outcome
+
+    def end(self):
+        self.engine.go.set()
+        self.leases.stop()
+        self.scheduler.stop(False)
+
+
+@pytest.fixture
+def process(redis):
+    made = Process(redis)
+    yield made
+    made.end()
+
+
+def test_a_delivery_ends_in_one_visible_result(process):
+    process.engine.go.set()
+    delivery = process.submit([1, 2, 3])
+    assert process.run(delivery) == "succeeded"
+    job = process.queries.get(delivery.id)
+    assert (job.status, job.output["text"], job.done, job.total) == (Status.SUCCEEDED, "[2, 4, 6]", 3, 3)
+    assert process.run(delivery) == "succeeded"  # a late copy of the message finds nothing to do
+    assert process.queries.get(delivery.id).attempt == 1
+    assert sorted(process.engine.ran) == [1, 2, 3]
+
+
+def test_a_failing_job_is_failed_and_raises(process):
+    process.engine.go.set()
+    delivery = process.submit([1, -1])
+    with pytest.raises(JobFailed):
+        process.run(delivery)
+    job = process.queries.get(delivery.id)
+    assert job.status is Status.FAILED
+    assert job.error["type"] == "internal_error"
+    assert "Traceback" not in job.error["detail"]
+
+
+def test_a_cancelled_running_job_stops_at_the_next_unit(process):
+    delivery = process.submit(range(1, 20))
+    thread, outcome = process.run_in_thread(delivery)
+    assert process.engine.entered.wait(PATIENCE)
+    process.ledger.cancel(delivery.id)
+    thread.join(PATIENCE)  # while the engine is still busy with the first batch
+    assert outcome == ["canceled"]
+    assert process.queries.get(delivery.id).status is Status.CANCELED
+    process.engine.go.set()
+    process.scheduler.stop(True, PATIENCE)
+    assert len(process.engine.ran) <= 2
+
+
+def test_a_drained_job_keeps_its_running_batch_and_goes_to_the_front(process):
+    delivery = process.submit(range(1, 20))
+    thread, outcome = process.run_in_thread(delivery)
+    assert process.engine.entered.wait(PATIENCE)
+    process.leases.drain()
+    process.engine.go.set()
+    thread.join(PATIENCE)
+    assert outcome == ["released"]
+    job = process.queries.get(delivery.id)
+    assert (job.status, job.deaths) == (Status.QUEUED, 0)
+    [again] = process.sent
+    assert again.step < delivery.step
+    finished = process.ledger.units(delivery.id)
+    assert sorted(int(name) + 1 for name in finished) == sorted(process.engine.ran)  # nothing computed is thrown away
+
+
+def test_what_comes_while_the_process_drains_is_passed_on_untouched(process):
+    delivery = process.submit([1])
+    process.leases.drain()
+    assert process.run(delivery) == "passed on"
+    assert process.sent == [delivery]
+    assert process.queries.get(delivery.id).attempt == 0
+
+
+def test_the_next_attempt_goes_on_after_the_last_unit(process, redis):
+    process.engine.go.set()
+    delivery = process.submit(range(1, 9))
+    claim = process.ledger.claim(delivery.id, delivery.sequence, "dead")
+    for i in range(5):
+        process.ledger.register(claim, str(i), {"n": 2 * (i + 1)}, done=i + 1, total=8)
+    redis.zadd("vq:leases", {delivery.id: 1})
+    [again] = process.ledger.recover().deliveries
+    assert process.run(again) == "succeeded"
+    assert sorted(process.engine.ran) == [6, 7, 8]
+    assert process.queries.get(delivery.id).output["text"] == str([2 * i for i in range(1, 9)])
+
+
+def test_a_process_that_slept_can_neither_register_nor_commit(process, redis):
+    delivery = process.submit([1, 2, 3, 4, 5])
+    thread, outcome = process.run_in_thread(delivery)
+    assert process.engine.entered.wait(PATIENCE)
+    redis.zadd("vq:leases", {delivery.id: 1})
+    [again] = process.ledger.recover().deliveries
+    other = process.ledger.claim(again.id, again.sequence, "other")
+    process.ledger.succeed(other, Output(text="the other's"))
+    process.engine.go.set()
+    thread.join(PATIENCE)
+    assert outcome == ["lost"]
+    assert process.queries.get(delivery.id).output["text"] == "the other's"
+
+
+def test_a_job_past_its_deadline_fails(process):
+    delivery = process.submit([1, 2], timeout_seconds=0.2)
+    thread, outcome = process.run_in_thread(delivery)
+    thread.join(PATIENCE)
+    assert isinstance(outcome[0], JobFailed)
+    assert process.queries.get(delivery.id).error["type"] == "deadline_exceeded"
+
+
+def test_a_bulk_job_makes_room_for_an_urgent_one_when_all_threads_are_taken(redis):
+    process = Process(redis, threads=1)
+    try:
+        bulk = process.submit(range(1, 20), priority=7)
+        thread, outcome = process.run_in_thread(bulk)
+        assert process.engine.entered.wait(PATIENCE)
+        urgent = process.submit([50], priority=1)
+        end = time.monotonic() + PATIENCE
+        while process.leases._snapshot() and process.leases._snapshot()[0].wish is not Wish.YIELD:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        process.engine.go.set()
+        thread.join(PATIENCE)
+        assert outcome == ["released"]
+        [again] = process.sent
+        assert again.step == bulk.step  # to the back of its own line, not to the front
+        assert process.run(urgent) == "succeeded"
+        assert process.run(again) == "succeeded"
+        assert sorted(process.engine.ran) == sorted([50, *range(1, 20)])
+    finally:
+        process.end()
+
+
+def test_a_job_that_killed_twice_runs_alone_and_is_condemned_by_the_third_death(process, redis):
+    delivery = process.submit([1])
+    for _ in range(2):
+        process.ledger.claim(delivery.id, delivery.sequence, "dies")
+        redis.zadd("vq:leases", {delivery.id: 1})
+        [delivery] = process.ledger.recover().deliveries
+    innocent = process.submit([2])
+    innocent_thread, innocent_outcome = process.run_in_thread(innocent)
+    assert process.engine.entered.wait(PATIENCE)
+    suspect_thread, suspect_outcome = process.run_in_thread(delivery)
+    assert redis.hget(f"vq:job:{delivery.id}", "alone_now") == "0"  # waits for the innocent one
+    process.engine.go.set()
+    innocent_thread.join(PATIENCE)
+    suspect_thread.join(PATIENCE)
+    assert innocent_outcome == suspect_outcome == ["succeeded"]
+
+
+def test_a_death_while_alone_condemns(process, redis):
+    delivery = process.submit([1])
+    for _ in range(2):
+        process.ledger.claim(delivery.id, delivery.sequence, "dies")
+        redis.zadd("vq:leases", {delivery.id: 1})
+        [delivery] = process.ledger.recover().deliveries
+    claim = process.ledger.claim(delivery.id, delivery.sequence, "dies")
+    assert claim.job.alone
+    process.ledger.run_alone(claim)
+    redis.zadd("vq:leases", {delivery.id: 1})
+    assert process.ledger.recover().condemned == [delivery.id]
+    assert process.queries.get(delivery.id).error["type"] == "worker_died"

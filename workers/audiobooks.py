@@ -1,0 +1,196 @@
+"""The work of an audiobook job: a book, a child for each chapter; one M4B, chapter files and a manifest at the end."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+
+from jobs.files import Store, scratch
+from jobs.record import Blob, Job, Output, Warn
+from jobs.settings import Settings
+from jobs.specs import AudiobookSpec, ChapterSpec
+from jobs.states import Kind, Status
+from speech.books import Book, Chapter, book_of_chapters, read_book, selected
+from speech.books.building import shown_title
+from speech.books.loudness import Loudness
+from speech.books.m4b import BookTags, ChapterMark, Part, assemble_m4b
+from speech.books.manifest import ChapterEntry, manifest
+from speech.books.plan import PlanOptions, plan_of
+from speech.books.reading import with_details
+from speech.books.script import Pauses
+from speech.errors import SpeechError
+from workers.parents import LISTED_FILES, Child, Family, as_json, at_home, options_for, problem_of
+from workers.session import JobFailed, Session
+
+MASTER = ".master.m4a"
+"""A chapter's AAC where its own format is another one; hidden from clients by its dot."""
+
+
+@dataclass(frozen=True)
+class ChapterText:
+    """The input of a chapter job."""
+
+    number: int
+    total: int
+    title: str
+    paragraphs: tuple[str, ...]
+
+    def to_bytes(self) -> bytes:
+        """Return JSON."""
+        return json.dumps(self.__dict__, ensure_ascii=False).encode()
+
+    @classmethod
+    def from_bytes(cls, data: bytes) -> ChapterText:
+        """Return what `to_bytes` wrote."""
+        value = json.loads(data)
+        return cls(value["number"], value["total"], value["title"], tuple(value["paragraphs"]))
+
+    @property
+    def chapter(self) -> Chapter:
+        """The chapter of the book."""
+        return Chapter(self.title, self.paragraphs)
+
+
+@dataclass(frozen=True)
+class Audiobooks:
+    """Plans and assembles audiobook jobs."""
+
+    family: Family
+    store: Store
+    settings: Settings
+
+    def plan(self, session: Session) -> Output | None:
+        """Submit a child for each chapter; with `plan` set, only say what would be done."""
+        spec = AudiobookSpec.model_validate(session.job.spec)
+        try:
+            book = self._book(session.job, spec)
+            self._check_size(book)
+            if spec.plan:
+                return self._dry_run(session.job, spec, book)
+            numbers = selected(spec.chapters_selected, len(book.chapters))
+            self.family.submit(session, self._children(session.job, book, numbers))
+        except SpeechError as error:
+            raise JobFailed(error.code, "The book cannot be read", error.detail) from error
+        return None
+
+    def _book(self, job: Job, spec: AudiobookSpec) -> Book:
+        details = {"title": spec.title, "author": spec.author}
+        cover = next((blob for blob in job.inputs if blob.media_type.startswith("image/")), None)
+        source = next(blob for blob in job.inputs if blob is not cover)
+        with self.store.path(job.id, source) as path:
+            if source.media_type == "application/json":
+                chapters = json.loads(path.read_bytes())
+                book = book_of_chapters((chapter["title"], chapter["text"]) for chapter in chapters)
+            else:
+                book = read_book(path, PurePosixPath(source.name).suffix)
+        picture = None
+        if cover is not None:
+            with self.store.open(job.id, cover) as file:
+                picture = file.read()
+        return with_details(book, details, picture)
+
+    def _check_size(self, book: Book) -> None:
+        if book.characters > self.settings.max_book_chars:
+            limit = f"{self.settings.max_book_chars} (VOXQUEUE_MAX_BOOK_CHARS)"
+            raise JobFailed("book_too_big", "The book is too long", f"file: {book.characters} characters, over {limit}")
+        if len(book.chapters) > self.settings.max_children:
+            limit = f"{self.settings.max_children} (VOXQUEUE_MAX_CHILDREN)"
+            raise JobFailed("too_many_chapters", "Too many chapters", f"file: {len(book.chapters)}, over {limit}")
+
+    def _dry_run(self, job: Job, spec: AudiobookSpec, book: Book) -> Output:
+        pauses = Pauses.of({str(name): value for name, value in spec.pauses.items()})
+        options = PlanOptions(spec.chapters_selected, spec.speak_titles, spec.speed, pauses)
+        plan = plan_of(book, options).to_json()
+        blob = self.store.put(job.id, as_json(plan), name="plan.json", media_type="application/json")
+        return Output(files=(blob,), extra={"plan": plan})
+
+    def _children(self, job: Job, book: Book, numbers: Sequence[int]) -> Iterator[Child]:
+        options = options_for(job, ChapterSpec)
+        for number in numbers:
+            chapter = book.chapters[number - 1]
+            text = ChapterText(number, len(book.chapters), chapter.title, chapter.paragraphs)
+            title = shown_title(chapter, number)
+            spec = options.model_copy(update={"title": title})
+            blob = self.store.put(job.id, text.to_bytes(), name="chapter.json", media_type="application/json")
+            yield Child(number, Kind.CHAPTER, spec, (blob,), {"path": title})
+
+    def assemble(self, session: Session) -> Output:
+        """Join the chapters that were spoken; what is missing is told in the manifest and as a warning."""
+        job = session.job
+        spec = AudiobookSpec.model_validate(job.spec)
+        book = self._book(job, spec)
+        children = list(self.family.children(job))
+        spoken = [child for child in children if child.status is Status.SUCCEEDED]
+        output = Output(warnings=tuple(_warnings(book, children)))
+        self.family.verdict(session, output, strict=spec.strict)
+        with scratch() as folder:
+            path = folder / f"{_file_stem(book.title)}.m4b"
+            marks = self._join(session, path, book, spoken)
+            entries = list(_entries(book, children, marks))
+            made = manifest(book, entries, book_file=path.name, loudness=spec.loudness, voice=spec.voice)
+            files = [
+                self.store.put(job.id, path, name=path.name, media_type="audio/mp4"),
+                self.store.put(job.id, as_json(made), name="manifest.json", media_type="application/json"),
+            ]
+        listed = [at_home(blob, child.id) for child in spoken for blob in child.output_files if not blob.is_hidden]
+        files += listed if len(spoken) <= LISTED_FILES else []
+        return replace(output, files=tuple(files), duration_seconds=round(marks[-1].end, 3))
+
+    def _join(self, session: Session, path: Path, book: Book, spoken: Sequence[Job]) -> list[ChapterMark]:
+        tags = BookTags(title=book.title, author=book.author, language=book.language, cover=book.cover)
+        with ExitStack() as opened:
+            parts = [
+                Part(opened.enter_context(self.store.path(child.id, master_of(child))), str(child.spec["title"]))
+                for child in spoken
+            ]
+            return assemble_m4b(path, parts, tags, check=session.check)
+
+
+def master_of(child: Job) -> Blob:
+    """Return a chapter's AAC, which the book is made of."""
+    return next(blob for blob in reversed(child.output_files) if blob.name == MASTER or blob.name.endswith(".m4a"))
+
+
+def _warnings(book: Book, children: Sequence[Job]) -> Iterator[Warn]:
+    yield from (Warn(warning.code, warning.detail) for warning in book.warnings)
+    for child in children:
+        problem = problem_of(child)
+        if problem is not None:
+            yield Warn(
+                "chapter_failed", f"chapter {child.index} ({child.spec['title']}): {problem.detail}", child.index
+            )
+        for warning in child.output.get("warnings", [])[:20]:
+            yield Warn(warning["code"], f"chapter {child.index}: {warning['detail']}", child.index)
+
+
+def _entries(book: Book, children: Sequence[Job], marks: Sequence[ChapterMark]) -> Iterator[ChapterEntry]:
+    """Yield what each chapter has become; the marks are those of the chapters that were spoken, in order."""
+    places = iter(marks)
+    for child in children:
+        chapter = book.chapters[child.index - 1]
+        known = ChapterEntry(child.index, child.spec["title"], chapter.characters, skipped=chapter.skipped)
+        problem = problem_of(child)
+        if problem is not None:
+            yield replace(known, error=problem.detail)
+            continue
+        audio, *others = [blob.name for blob in child.output_files if not blob.is_hidden]
+        facts = child.output["chapter"]
+        yield replace(
+            known,
+            file=audio,
+            seconds=child.output["duration_seconds"],
+            start=next(places).start,
+            sentences=facts["sentences"],
+            skipped_sentences=facts["skipped_sentences"],
+            subtitles=others,
+            gain_db=facts["gain_db"],
+            loudness=Loudness.from_json(facts["loudness"]),
+            warnings=[warning["detail"] for warning in child.output["warnings"]],
+        )
+
+
+def _file_stem(title: str) -> str:
+    return "".join(c if c.isalnum() or c in " -_" else "_" for c in title).strip()[:80] or "book"

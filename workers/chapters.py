@@ -1,0 +1,118 @@
+"""The work of a chapter job, child of an audiobook: its sentences, its level, its file and its subtitles."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.files import Store, scratch
+from jobs.record import Blob, Output, Warn
+from jobs.specs import ChapterSpec
+from speech.audio import MEDIA_TYPES as AUDIO_TYPES
+from speech.books.chapter import Levels, Making, write_chapter
+from speech.books.order import chapter_name
+from speech.books.script import Pauses, script
+from speech.errors import TextError
+from speech.subtitles import MEDIA_TYPES, Cue
+from speech.text import FrontEnd, Sentence, Style
+from speech.tts import Utterance
+from workers.audiobooks import MASTER, ChapterText
+from workers.batching import BatchScheduler
+from workers.catalogue import choose_voice
+from workers.sentences import SentenceRun
+from workers.session import JobFailed, Session
+from workers.speaking import SUBTITLES
+from workers.voices import Row, VoiceEngine
+
+BOOK_FORMAT = "m4a"
+"""An M4B is made of the chapters' AAC, which is copied and not encoded again."""
+DICTIONARIES = 8
+"""Front ends with a dictionary of a book that are kept: the chapters of a book run together."""
+
+
+@functools.lru_cache(maxsize=DICTIONARIES)
+def _front_end(dictionary: tuple[tuple[str, str], ...]) -> FrontEnd:
+    return FrontEnd(dict(dictionary) or None)
+
+
+@dataclass(frozen=True)
+class ChapterSpeaker:
+    """Does chapter jobs with the voices of this process."""
+
+    engine: VoiceEngine
+    scheduler: BatchScheduler[Row, Utterance]
+    store: Store
+    window: int
+
+    def __call__(self, session: Session) -> Output:
+        """Do the job of a session. Raises `JobFailed` or `Stop`."""
+        job = session.job
+        spec = ChapterSpec.model_validate(job.spec)
+        with self.store.open(job.id, job.inputs[0]) as file:
+            text = ChapterText.from_bytes(file.read())
+        voices = self.engine.entries
+        chosen = choose_voice(voices, spec.voice)
+        sentences = _sentences(spec, text)
+        run = SentenceRun(session, self.scheduler, self.store, voices, strict=spec.strict)
+        run.speak(sentences, chosen, window=self.window)
+        session.after_commit.append(run.discard_units)
+        return self._publish(session, spec, text, run, chosen.voice.sample_rate)
+
+    def _publish(self, session: Session, spec: ChapterSpec, text: ChapterText, run: SentenceRun, rate: int) -> Output:
+        job_id = session.job.id
+        name = chapter_name(text.number, text.total, spec.title, spec.format)
+        stem = Path(name).stem
+        formats = list(dict.fromkeys([spec.format, BOOK_FORMAT]))
+        making = Making(rate, formats, spec.sample_rate, Levels(spec.loudness))
+        with scratch() as folder:
+            made = write_chapter(folder, stem, run.audio(), run.gaps(), making, title=spec.title, check=session.check)
+            audio = [
+                self.store.put(job_id, path, name=_shown_name(name, path, spec), media_type=AUDIO_TYPES[kind])
+                for kind, path in made.files.items()
+            ]
+        cues = run.cues(rate)
+        warnings = [*run.warnings, *(Warn(one.code, one.detail) for one in made.warnings)]
+        facts = {
+            "sentences": len(run.sentences),
+            "skipped_sentences": [warning.detail for warning in run.warnings],
+            "gain_db": made.gain_db,
+            "loudness": made.after.to_json(),
+        }
+        return Output(
+            files=(audio[0], *self._subtitles(job_id, stem, spec, cues), *audio[1:]),
+            duration_seconds=round(made.seconds, 3),
+            warnings=tuple(warnings),
+            extra={"chapter": facts},
+        )
+
+    def _subtitles(self, job_id: str, stem: str, spec: ChapterSpec, cues: list[Cue]) -> list[Blob]:
+        return [
+            self.store.put(job_id, SUBTITLES[kind](cues).encode(), name=f"{stem}.{kind}", media_type=MEDIA_TYPES[kind])
+            for kind in SUBTITLES
+            if kind in spec.subtitles
+        ]
+
+
+def _sentences(spec: ChapterSpec, text: ChapterText) -> list[Sentence]:
+    style = Style(emotion=spec.emotion or "neutral", speed=spec.speed)
+    dialogue = None
+    if spec.dialogue_voice:
+        dialogue = Style(voice=spec.dialogue_voice, emotion=style.emotion, speed=style.speed)
+    try:
+        return script(
+            text.chapter,
+            _front_end(tuple(sorted(spec.dictionary.items()))),
+            style=style,
+            dialogue=dialogue,
+            speak_title=spec.speak_titles,
+            pauses=Pauses.of(spec.pauses),
+            markup=spec.markup,
+        )
+    except TextError as error:
+        raise JobFailed(error.code, "The chapter cannot be spoken", f"{spec.title}: {error.detail}") from error
+
+
+def _shown_name(name: str, path: Path, spec: ChapterSpec) -> str:
+    """Hide the AAC of which the book is made, unless it is what was asked for."""
+    return name if path.suffix == f".{spec.format}" else MASTER

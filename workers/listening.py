@@ -1,0 +1,168 @@
+"""The work of an STT job: recording → chunks → batches → transcript, resumable by the chunk."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+
+from jobs.files import Store, scratch
+from jobs.record import Job, Output, Warn
+from jobs.settings import Settings
+from jobs.specs import STTSpec
+from speech.errors import AudioError, SpeechError
+from speech.stt import Chunk, ChunkResult, DecodeOptions, Preparation, Transcript
+from speech.stt.options import FALLBACK_TEMPERATURES
+from speech.stt.outputs import outputs
+from speech.subtitles import MEDIA_TYPES
+from workers.batching import BatchScheduler
+from workers.recognizers import RecognizerEngine
+from workers.session import JobFailed, Session
+from workers.units import run_units
+
+INLINE_TEXT_BYTES = 64 * 1024
+"""A longer text is in its file only."""
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Does STT jobs with the recogniser of this process."""
+
+    engine: RecognizerEngine
+    scheduler: BatchScheduler[Chunk, ChunkResult]
+    store: Store
+    settings: Settings
+    window: int
+    """Chunks of one job in the scheduler at once; bounds the memory of a long recording."""
+
+    def __call__(self, session: Session) -> Output:
+        """Do the job of a session. Raises `JobFailed` or `Stop`."""
+        with self._recording(session.job) as path:
+            return _Hearing(self, session, STTSpec.model_validate(session.job.spec), path).run()
+
+    @contextlib.contextmanager
+    def _recording(self, job: Job) -> Iterator[Path]:
+        """Give the recording as a file: the uploaded one, or what the URL gives."""
+        if job.inputs:
+            with self.store.path(job.id, job.inputs[0]) as path:
+                yield path
+            return
+        from jobs.urls import fetch
+
+        with scratch() as folder:
+            path = folder / "recording"
+            with path.open("wb") as file:
+                for chunk in fetch(str(job.spec["url"]), self.settings, max_bytes=self.settings.max_upload_bytes):
+                    file.write(chunk)
+            yield path
+
+
+class _Hearing:
+    """One STT job under way."""
+
+    def __init__(self, listener: Listener, session: Session, spec: STTSpec, path: Path) -> None:
+        self._listener = listener
+        self._session = session
+        self._spec = spec
+        self._path = path
+        self._name = session.job.inputs[0].name if session.job.inputs else "the recording"
+        """What the client calls the file."""
+        self._results: dict[str, ChunkResult] = {}
+        self._heard_seconds = 0.0
+
+    def run(self) -> Output:
+        try:
+            pool, limit = self._listener.engine.pool, self._listener.settings.max_audio_seconds
+            preparation = pool.prepare(self._path, self._options(), model=self._spec.model, max_seconds=limit)
+            self._check_length(preparation, limit)
+            self._hear(preparation)
+            transcript = pool.assemble(preparation, list(self._results.values()))
+        except AudioError as error:
+            detail = error.detail.replace(self._path.name, self._name)
+            raise JobFailed(error.code, "The recording cannot be read", f"file: {detail}") from error
+        except SpeechError as error:
+            raise JobFailed(error.code, "The recording cannot be transcribed", error.detail) from error
+        return self._publish(transcript)
+
+    def _options(self) -> DecodeOptions:
+        spec = self._spec
+        return DecodeOptions(
+            language=spec.language,
+            task=spec.task,
+            prompt=spec.prompt,
+            hotwords=spec.hotwords,
+            word_timestamps=spec.word_timestamps,
+            vad=spec.vad,
+            beam_size=spec.beam_size,
+            channels=spec.channels,
+            script=spec.script,
+            temperature=FALLBACK_TEMPERATURES if spec.temperature is None else (spec.temperature,),
+        )
+
+    def _check_length(self, preparation: Preparation, limit: float) -> None:
+        if preparation.duration > limit:
+            raise JobFailed(
+                "too_long",
+                "The recording is too long",
+                f"file: {preparation.duration:.0f} s, the limit is {limit:.0f} s "
+                "(VOXQUEUE_MAX_AUDIO_SECONDS); split the recording",
+            )
+
+    def _hear(self, preparation: Preparation) -> None:
+        for name, unit in self._session.units().items():
+            self._results[name] = ChunkResult.from_json(json.dumps(unit))
+        self._tell(preparation)
+        opening = preparation.opening()
+        self._decode(preparation, (chunk for chunk in opening if chunk.unit not in self._results))
+        preparation.settle([self._results[chunk.unit] for chunk in opening])
+        self._decode(preparation, preparation.chunks(done=self._results.keys()))
+        self._tell(preparation, finished=True)
+
+    def _decode(self, preparation: Preparation, chunks: Iterable[Chunk]) -> None:
+        def done(name: str, future: Future[ChunkResult]) -> None:
+            result = future.result()
+            self._results[name] = result
+            total = self._total(preparation)
+            self._heard_seconds = min(total, max(self._heard_seconds, result.end))
+            self._session.register(
+                name, json.loads(result.to_json()), done=int(self._heard_seconds), total=max(1, round(total))
+            )
+
+        run_units(
+            self._session,
+            self._listener.scheduler,
+            ((chunk.unit, chunk) for chunk in chunks),
+            done,
+            window=self._listener.window,
+        )
+
+    def _total(self, preparation: Preparation) -> float:
+        return max(preparation.duration, self._heard_seconds)
+
+    def _tell(self, preparation: Preparation, *, finished: bool = False) -> None:
+        self._heard_seconds = max((result.end for result in self._results.values()), default=0.0)
+        total = max(1, round(self._total(preparation)))
+        self._session.progress(total if finished else int(self._heard_seconds), total, "second")
+
+    def _publish(self, transcript: Transcript) -> Output:
+        job, store = self._session.job, self._listener.store
+        stem = Path(self._name).stem if job.inputs else "transcript"
+        files = [
+            store.put(job.id, text.encode(), name=f"{stem}.{kind}", media_type=MEDIA_TYPES[kind])
+            for kind, text in outputs(transcript, self._spec.formats).items()
+        ]
+        text: str | None = transcript.text
+        extra: dict[str, object] = {}
+        if len(transcript.text.encode()) > INLINE_TEXT_BYTES:
+            text, extra = None, {"text_truncated": True}
+        return Output(
+            files=tuple(files),
+            text=text,
+            language=transcript.language or None,
+            duration_seconds=round(transcript.duration, 3),
+            warnings=tuple(Warn(notice.code, notice.detail, notice.at) for notice in transcript.warnings),
+            extra=extra,
+        )

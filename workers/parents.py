@@ -1,0 +1,140 @@
+"""What all jobs with children have in common: submitting the children, and looking at them when they are done."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from jobs.broker import QUEUE_OF, Broker
+from jobs.ids import child_id
+from jobs.ledger import Ledger, NewJob
+from jobs.queries import Queries
+from jobs.record import Blob, Job, Output, Problem, Warn
+from jobs.specs import JobOptions
+from jobs.states import Kind, Priority, Status
+from workers.session import JobFailed, Session
+
+PAGE = 200
+"""Children that are read at once."""
+LISTED_FILES = 200
+"""Most children whose files are listed in the parent's record; beyond that they are in the zip and in the children."""
+
+
+@dataclass(frozen=True)
+class Child:
+    """A child to submit."""
+
+    index: int
+    kind: Kind
+    spec: JobOptions
+    inputs: tuple[Blob, ...] = ()
+    metadata: dict[str, str] | None = None
+
+
+class Family:
+    """Submits and reads the children of parents. Thread-safe."""
+
+    def __init__(self, ledger: Ledger, queries: Queries, broker: Broker) -> None:
+        self._ledger = ledger
+        self._queries = queries
+        self._broker = broker
+
+    def submit(self, session: Session, children: Iterable[Child]) -> int:
+        """Submit children and return how many. IDs are derived, so a repeated plan makes no second ones."""
+        parent = session.job
+        count = 0
+        for child in children:
+            session.check()
+            submitted = self._ledger.submit(_new_job(parent, child))
+            if submitted.delivery is not None:
+                self._broker.send([submitted.delivery])
+            count += 1
+        if parent.attempt > 1:  # planned before, and cancelled or failed in the middle of it
+            self._ledger.retry_children(parent.id, self._broker.send)
+        return count
+
+    def children(self, parent: Job) -> Iterator[Job]:
+        """Yield the children in the order of their index."""
+        after: str | None = None
+        while True:
+            page = self._queries.children(parent.id, after=after, limit=PAGE)
+            yield from page.jobs
+            after = page.next
+            if after is None:
+                return
+
+    def verdict(self, session: Session, output: Output, *, strict: bool) -> Output:
+        """Return the output if the parent succeeds: with at least one child, or with all of them if `strict`.
+
+        Raises `JobFailed` otherwise. Failures are told as warnings.
+        """
+        counts = self._queries.count_children(session.job.id)
+        failed = counts["failed"] + counts["canceled"]
+        if failed and (strict or not counts["succeeded"]):
+            first = next((c for c in self.children(session.job) if c.status is not Status.SUCCEEDED), None)
+            why = (first.error or {}).get("detail", "cancelled") if first else ""
+            raise JobFailed(
+                "children_failed", "Parts of the job failed", f"{failed} of {counts['total']} failed; the first: {why}"
+            )
+        return output
+
+
+def _new_job(parent: Job, child: Child) -> NewJob:
+    left = None if parent.deadline is None else max(0.001, parent.deadline - time.time())
+    return NewJob(
+        id=child_id(parent.id, child.index),
+        kind=child.kind,
+        queue=QUEUE_OF[child.kind],
+        priority=parent.priority,
+        owner=parent.owner,
+        spec=child.spec.model_dump_json(exclude_none=True),
+        inputs=[at_home(blob, parent.id) for blob in child.inputs],
+        metadata=child.metadata or {},
+        parent=parent.id,
+        index=child.index,
+        timeout_seconds=left,
+    )
+
+
+def at_home(blob: Blob, job_id: str) -> Blob:
+    """Return the blob with the name of the job in whose folder it lies, for use in another job's record."""
+    return blob if blob.home else Blob(blob.key, blob.bytes, blob.name, blob.media_type, job_id)
+
+
+def options_for(parent: Job, kind: type[JobOptions], **fields: Any) -> JobOptions:
+    """Return the spec of a child: the parent's options that it shares, and `fields`."""
+    shared = {
+        name: value
+        for name, value in parent.spec.items()
+        if value is not None
+        and name in kind.model_fields
+        and name not in {"webhook", "metadata", "timeout_seconds", "priority"}
+    }
+    return kind.model_validate(shared | fields | {"priority": Priority.BULK})
+
+
+def problem_of(job: Job) -> Problem | None:
+    """Return why a child did not succeed."""
+    if job.status is Status.SUCCEEDED:
+        return None
+    if job.error:
+        return Problem(**job.error)
+    return Problem("canceled", "Cancelled", "the job was cancelled")
+
+
+def failure_warnings(jobs: Iterable[Job], limit: int = 100) -> list[Warn]:
+    """Return a warning for each child that failed, at most `limit`."""
+    found: list[Warn] = []
+    for job in jobs:
+        problem = problem_of(job)
+        if problem is not None and len(found) < limit:
+            found.append(Warn("child_failed", f"{job.metadata.get('path', job.id)}: {problem.detail}", job.index))
+    return found
+
+
+def as_json(value: Any) -> bytes:
+    """Return indented JSON in UTF-8."""
+    return json.dumps(value, ensure_ascii=False, indent=2).encode()

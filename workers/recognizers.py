@@ -1,0 +1,92 @@
+"""The recognisers as an engine of the batch scheduler: models in memory while they are used, loaded on its thread."""
+
+from __future__ import annotations
+
+import functools
+import logging
+from collections.abc import Hashable, Sequence
+from typing import Any
+
+from jobs.settings import Settings
+from speech.stt import Chunk, ChunkResult, Recognizer
+from speech.stt.hub import offered
+from speech.stt.pool import ModelPool
+from speech.stt.recognizer import GOOD_ROWS
+from workers.memory import empty_cuda_cache
+
+log = logging.getLogger(__name__)
+
+
+class RecognizerEngine:
+    """Decodes chunks of any files; those of a batch have one model."""
+
+    def __init__(self, settings: Settings, threads: int) -> None:
+        self._settings = settings
+        cache = settings.model_cache.expanduser()
+        self.pool = ModelPool(
+            functools.partial(_load, settings=settings, threads=threads),
+            default=settings.stt_model,
+            max_bytes=settings.stt_memory_bytes,
+            offered=lambda: offered(settings.stt_model, cache),
+        )
+        """What task threads prepare and assemble with; it needs no model in memory."""
+        self._warmup_seconds = 0.0
+
+    @property
+    def good_rows(self) -> int:
+        """Rows beyond which a batch only takes longer: on a CPU few, measured in bench/RESULTS.md."""
+        return GOOD_ROWS["cpu" if self._settings.device == "cpu" else "cuda"]
+
+    def load(self) -> None:
+        """Load the configured model and run one window of silence. Raises `ModelError` or `DeviceError`."""
+        with self.pool.use() as recognizer:
+            if not self._warmup_seconds:
+                self._warmup_seconds = recognizer.warm_up()
+
+    def unload(self) -> None:
+        """Free the memory; the next batch loads again."""
+        self.pool.unload_all()
+        empty_cuda_cache()
+
+    def trim(self) -> None:
+        """Let models go that nobody uses, after running out of memory."""
+        self.unload()
+
+    def cost(self, payload: Chunk) -> int:
+        """Return the frames of a row: the same for all, for Whisper's window is fixed."""
+        return self.pool.cost(payload)
+
+    def bucket(self, payload: Chunk) -> Hashable:
+        """Return what chunks must share to be decoded together."""
+        return self.pool.bucket(payload)
+
+    def run(self, payloads: Sequence[Chunk]) -> Sequence[ChunkResult]:
+        """Decode a batch."""
+        return self.pool.decode(payloads)
+
+    def warm_up_tasks(self) -> None:
+        """Nothing: the voice activity detector loads in the blink of an eye."""
+
+    def offers(self) -> tuple[str, dict[str, dict[str, Any]]]:
+        """Return what to add to the catalogue of models."""
+        default = self._settings.stt_model
+        names = offered(default, self._settings.model_cache.expanduser())
+        facts = self.pool.reports()
+        return "models", {name: {**facts.get(name, {}), "name": name, "default": name == default} for name in names}
+
+    def report(self) -> dict[str, Any]:
+        """Return device, precision, engine and times for `/v1/workers`."""
+        default = self._settings.stt_model
+        return {**self.pool.reports().get(default, {}), "model": default, "models": sorted(self.pool.loaded())}
+
+
+def _load(name: str, *, settings: Settings, threads: int) -> Recognizer:
+    recognizer = Recognizer.load(
+        name,
+        device=settings.device,
+        compute_type=settings.stt_compute_type,
+        threads=threads,
+        cache=settings.model_cache.expanduser(),
+    )
+    log.info("recogniser: %s", recognizer.report())
+    return recognizer

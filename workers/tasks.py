@@ -1,0 +1,33 @@
+"""The Celery tasks. Each only hands its delivery to the process: what a job's life is, `runner` says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery
+
+from workers.process import WorkerProcess
+from workers.session import JobFailed
+
+
+def register_tasks(app: Celery, process: WorkerProcess) -> None:
+    """Register the tasks that this process can do."""
+    for name in process.handlers:
+        app.task(_task(process, name), name=name, throws=(JobFailed,))
+    if process.kind == "cpu":
+        app.task(_webhook(process), name="webhook")
+
+
+def _task(process: WorkerProcess, name: str) -> Any:
+    def run(job_id: str, sequence: int) -> str:
+        return process.run(name, job_id, sequence)
+
+    return run
+
+
+def _webhook(process: WorkerProcess) -> Any:
+    def call(job_id: str) -> str:
+        made = process.webhooks.call(process.queries.get(job_id))
+        return f"{made.status or made.error}"
+
+    return call

@@ -1,0 +1,123 @@
+"""The voices as an engine of the batch scheduler: loaded once per process, on the engine thread, and warmed up."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import time
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from jobs.settings import Settings
+from speech.text import FrontEnd
+from speech.tts import Line, Utterance, Voice
+from speech.tts.hub import list_voices, resolve_voice
+from workers.catalogue import VoiceEntry
+from workers.memory import empty_cuda_cache, limit_cuda_memory
+
+log = logging.getLogger(__name__)
+WARM_UP_SYMBOLS = (
+    "{n_c$tone3$s_begin$word_begin$emotion_neutral$F7} {i_c$tone3$s_end$word_middle$emotion_neutral$F7} "
+    "{h_c$tone3$s_begin$word_middle$emotion_neutral$F7} {ao_c$tone3$s_end$word_end$emotion_neutral$F7} "
+    "{#4$tone_none$s_none$word_none$emotion_none$F7}"
+)
+"""你好 as symbols."""
+
+
+@functools.cache
+def front_end() -> FrontEnd:
+    """Return the front end of this process; it is thread-safe."""
+    return FrontEnd()
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a TTS batch: a sentence for one voice (any of its speakers)."""
+
+    voice: str
+    line: Line
+
+
+class VoiceEngine:
+    """Renders sentences with the voices of one model; the rows of a batch have one voice."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._voices: dict[str, Voice] = {}
+        self.entries: dict[str, VoiceEntry] = {}
+        """What the voices offer; stays after an unload."""
+        self._facts: dict[str, Any] = {}
+
+    def load(self) -> None:
+        """Load all voices of the configured model. Raises `ModelError` or `DeviceError`."""
+        began = time.monotonic()
+        settings = self._settings
+        limit_cuda_memory(settings.gpu_memory_share)
+        for folder in voice_folders(settings.tts_voice):
+            voice = Voice.load(
+                folder, device=settings.device, precision=settings.tts_precision, vocoder=settings.vocoder
+            )
+            self._voices[voice.name] = voice
+            log.info("voice %s: %s", voice.name, voice.report())
+        loaded = time.monotonic()
+        for voice in self._voices.values():
+            voice.render([WARM_UP_SYMBOLS])
+        self.entries = {
+            name: VoiceEntry(name, tuple(voice.speakers), tuple(voice.emotions), voice.sample_rate)
+            for name, voice in self._voices.items()
+        }
+        self._facts = {
+            **next(iter(self._voices.values())).report(),
+            "model": settings.tts_voice,
+            "load_seconds": round(loaded - began, 3),
+            "warmup_seconds": round(time.monotonic() - loaded, 3),
+        }
+
+    def unload(self) -> None:
+        """Free the memory; the next batch loads again."""
+        self._voices.clear()
+        empty_cuda_cache()
+
+    def trim(self) -> None:
+        """Give unused device memory back after running out of it."""
+        empty_cuda_cache()
+
+    def cost(self, payload: Row) -> int:
+        """Return the expected mel frames."""
+        voice = self._voices.get(payload.voice)
+        return voice.frames(payload.line) if voice else 10 * payload.line.symbols.count("{") + 1
+
+    def bucket(self, payload: Row) -> Hashable:
+        """Sentences of one voice share a batch."""
+        return payload.voice
+
+    def run(self, payloads: Sequence[Row]) -> Sequence[Utterance]:
+        """Render a batch."""
+        return self._voices[payloads[0].voice].render([payload.line for payload in payloads])
+
+    def warm_up_tasks(self) -> None:
+        """Load the front end's word lists."""
+        front_end().sentences("热身。")
+
+    def offers(self) -> tuple[str, dict[str, dict[str, Any]]]:
+        """Return what to add to the catalogue of voices."""
+        default = next(iter(self.entries), None)
+        facts = {"model": self._settings.tts_voice}
+        return "voices", {
+            name: {**entry.to_json(), **facts, "default": name == default} for name, entry in self.entries.items()
+        }
+
+    def report(self) -> dict[str, Any]:
+        """Return device, precision, engine and times for `/v1/workers`."""
+        return self._facts
+
+
+def voice_folders(wanted: str) -> list[Path]:
+    """Return the folders of a model's voices, the default one first. Raises `ModelError`."""
+    default = resolve_voice(wanted).path
+    root = default.parent.parent
+    if Path(wanted).resolve() == default.resolve() or not (root / "voices" / "voices.json").is_file():
+        return [default]
+    return [root / "voices" / name for name in list_voices(root)]
