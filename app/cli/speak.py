@@ -1,0 +1,173 @@
+"""`voxqueue tts`, `book` and `batch`: from text to sound."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+
+import click
+
+from app.cli.context import pass_options
+from app.cli.results import announce, common, exit_if_some_failed, finish, save, submit_options
+from jobs.specs import AudioFormat, SubtitleFormat
+
+if TYPE_CHECKING:
+    from app.cli.context import Options
+
+FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
+OUTPUT = click.Path(path_type=Path, allow_dash=True)
+FORMATS = click.Choice(get_args(AudioFormat))
+
+
+def voice_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add how to speak."""
+    for option in (
+        click.option("--voice", help="One of `voxqueue voices`."),
+        click.option("--emotion", help="One of the voice's."),
+        click.option("--speed", type=click.FloatRange(0.5, 2.0), help="Tempo; the pitch stays."),
+        click.option("--format", "format", type=FORMATS, help="Of the audio [wav, or the ending of --output]."),
+        click.option("--sample-rate", type=int, metavar="HZ"),
+        click.option("--subtitles", type=click.Choice(get_args(SubtitleFormat)), multiple=True, help="Repeatable."),
+        click.option("--markup", type=click.Choice(["inline", "ssml", "none"])),
+        click.option("--strict", is_flag=True, default=None, help="Fail instead of warn."),
+    ):
+        command = option(command)
+    return command
+
+
+def format_of(output: Path | None) -> str | None:
+    """Return the format that an output file's name asks for."""
+    ending = output.suffix.lstrip(".").lower() if output else ""
+    return ending if ending in get_args(AudioFormat) else None
+
+
+@click.command()
+@click.argument("text", nargs=-1)
+@click.option("--file", "-f", "source", type=FILE, help="Read the text from a file; `-` is standard input.")
+@click.option("--output", "-o", type=OUTPUT, help="A file, a folder, or `-` for standard output [the job's ID here].")
+@voice_options
+@submit_options
+@pass_options
+@click.pass_context
+def tts(
+    context: click.Context,
+    options: Options,
+    /,
+    text: tuple[str, ...],
+    source: Path | None,
+    output: Path | None,
+    *,
+    no_wait: bool,
+    **fields: Any,
+) -> None:
+    """Speak TEXT, or a file, or standard input."""
+    spoken = _text_of(text, source)
+    request = _fields(fields, output)
+    with options.client() as client:
+        job = client.tts(spoken, **request)
+        if no_wait:
+            announce(options, [job])
+            return
+        good = finish(client, options, [job])
+        for ended in good:
+            save(client, options, ended, output, Path(ended.id))
+        exit_if_some_failed(context, [job], good)
+
+
+def _text_of(text: tuple[str, ...], source: Path | None) -> str:
+    if text and source:
+        raise click.UsageError("give a TEXT or --file, not both")
+    if text and text != ("-",):
+        return " ".join(text)
+    if source is not None and str(source) != "-":
+        try:
+            return source.read_text("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise click.ClickException(f"{source} is not UTF-8") from error
+    if sys.stdin.isatty() and text != ("-",) and source is None:
+        raise click.UsageError("give a TEXT, --file, or a text on standard input")
+    return sys.stdin.read()
+
+
+def _fields(fields: dict[str, Any], output: Path | None) -> dict[str, Any]:
+    fields = dict(fields)
+    shared = common(fields.pop("priority"), fields.pop("timeout_seconds"), fields.pop("metadata"))
+    fields["subtitles"] = list(fields["subtitles"]) or None
+    fields["format"] = fields["format"] or format_of(output)
+    return {**fields, **shared}
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--output", "-o", type=click.Path(file_okay=False, path_type=Path), help="A folder [the book's name].")
+@click.option("--title")
+@click.option("--author")
+@click.option("--cover", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A JPEG or PNG.")
+@click.option("--chapters", "chapters_selected", metavar="RANGES", help="Such as 1-3,5.")
+@click.option("--speak-titles/--no-speak-titles", default=None)
+@click.option("--dialogue-voice", help="Voice of quoted speech.")
+@click.option("--dictionary", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Lines: WORD PINYIN.")
+@click.option("--loudness", type=click.Choice(["r128", "acx", "none"]))
+@click.option("--plan", is_flag=True, default=None, help="Only say what would be done.")
+@voice_options
+@submit_options
+@pass_options
+@click.pass_context
+def book(
+    context: click.Context,
+    options: Options,
+    /,
+    file: Path,
+    output: Path | None,
+    cover: Path | None,
+    dictionary: Path | None,
+    *,
+    no_wait: bool,
+    **fields: Any,
+) -> None:
+    """Speak a book: FILE is an .epub, .txt or .md."""
+    request = _fields(fields, None)
+    request["dictionary"] = _dictionary(dictionary) if dictionary else None
+    with options.client() as client:
+        job = client.audiobook(file, cover=cover, **request)
+        if no_wait:
+            announce(options, [job])
+            return
+        good = finish(client, options, [job])
+        for ended in good:
+            save(client, options, ended, output or Path(file.stem), Path(file.stem))
+        exit_if_some_failed(context, [job], good)
+
+
+def _dictionary(path: Path) -> dict[str, str]:
+    found = {}
+    for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), 1):
+        word, _, pinyin = line.strip().partition(" ")
+        if word and not word.startswith("#"):
+            if not pinyin.strip():
+                raise click.ClickException(f"{path}, line {number}: {word} has no pinyin")
+            found[word] = pinyin.strip()
+    return found
+
+
+@click.command()
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--output", "-o", type=click.Path(file_okay=False, path_type=Path), help="A folder [the file's name].")
+@submit_options
+@pass_options
+@click.pass_context
+def batch(
+    context: click.Context, options: Options, /, file: Path, output: Path | None, *, no_wait: bool, **fields: Any
+) -> None:
+    """Run many small tasks: FILE has a line for each, {"custom_id": ..., "tts": {"text": ...}}."""
+    with options.client() as client:
+        job = client.batch(file, **common(**fields))
+        if no_wait:
+            announce(options, [job])
+            return
+        good = finish(client, options, [job])
+        for ended in good:
+            save(client, options, ended, output or Path(file.stem), Path(file.stem))
+        exit_if_some_failed(context, [job], good)

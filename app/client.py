@@ -1,0 +1,397 @@
+"""A small typed client: submit, wait, watch, fetch. `Client` blocks, `AsyncClient` awaits; they have the same methods.
+
+from app.client import Client
+
+with Client("http://127.0.0.1:8000") as client:
+    job = client.wait(client.tts("你好。", format="mp3").id)
+    client.fetch(job, "out")
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any, Self
+
+import httpx
+
+from app import calls
+from app.calls import ApiError, Call, EventReader, File, JobFailed, Unreachable
+from app.schemas import (
+    FileObject,
+    JobList,
+    JobObject,
+    ModelList,
+    ModelObject,
+    Readiness,
+    VoiceList,
+    VoiceObject,
+    WebhookCall,
+    WebhookCalls,
+    WebhookSecret,
+    WorkerList,
+    WorkerObject,
+)
+
+__all__ = ["ApiError", "AsyncClient", "Client", "File", "JobFailed", "JobObject", "Unreachable"]
+
+DEFAULT_URL = "http://127.0.0.1:8000"
+LONGEST_WAIT = 50.0
+"""Of one long poll; the server takes up to 60 s."""
+TRIES = 4
+PASSING = frozenset({429, 502, 503, 504})
+TIMEOUT = httpx.Timeout(60, read=120)
+
+
+class _Base:
+    """What both clients have: the address, the key, and the pauses between tries."""
+
+    def __init__(self, url: str | None = None, key: str | None = None) -> None:
+        self.url = (url or os.environ.get("VOXQUEUE_URL") or DEFAULT_URL).rstrip("/")
+        key = key or os.environ.get("VOXQUEUE_API_KEY")
+        self._options: dict[str, Any] = {
+            "base_url": self.url,
+            "headers": {"Authorization": f"Bearer {key}"} if key else {},
+            "timeout": TIMEOUT,
+        }
+
+    def _pause(self, call: Call, number: int, answer: httpx.Response | None) -> float | None:
+        """Return the seconds until the next try, None if there is to be none."""
+        if number + 1 >= TRIES or not call.repeatable or (answer is not None and answer.status_code not in PASSING):
+            return None
+        told = answer.headers.get("Retry-After", "") if answer is not None else ""
+        return float(told) if told.isdigit() else 0.25 * 2**number
+
+    def _unreachable(self, error: httpx.TransportError) -> Unreachable:
+        return Unreachable(f"{self.url} cannot be reached: {error or type(error).__name__}")
+
+
+def _checked(answer: httpx.Response) -> httpx.Response:
+    if answer.is_error:
+        raise calls.problem_of(answer)
+    return answer
+
+
+def _target(folder: Path | str, file: FileObject) -> Path:
+    """Return where a file of a result goes: below `folder`, whatever it is called."""
+    parts = [part for part in PurePosixPath(file.name).parts if part not in {"/", "..", "."}]
+    target = Path(folder).joinpath(*parts)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    return target
+
+
+class Client(_Base):
+    """A client that blocks. The address is `url`, or VOXQUEUE_URL; the key is `key`, or VOXQUEUE_API_KEY.
+
+    All calls raise `ApiError` and `Unreachable`. Submits carry an idempotency key, so repeating them is safe, and they
+    are repeated when the queue is full or the server restarts.
+    """
+
+    def __init__(self, url: str | None = None, key: str | None = None, **options: Any) -> None:
+        super().__init__(url, key)
+        self._http = httpx.Client(**{**self._options, **options})
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._http.close()
+
+    def send(self, call: Call) -> httpx.Response:
+        """Make a call, again if that helps."""
+        for number in range(TRIES):
+            answer = None
+            try:
+                with call.arguments() as arguments:
+                    answer = self._http.request(call.method, call.path, **arguments)
+            except httpx.TransportError as error:
+                if (pause := self._pause(call, number, None)) is None:
+                    raise self._unreachable(error) from error
+            else:
+                if not answer.is_error or (pause := self._pause(call, number, answer)) is None:
+                    return _checked(answer)
+            time.sleep(pause)
+        raise AssertionError("the last try returns or raises")
+
+    def _job(self, call: Call) -> JobObject:
+        return calls.parsed(JobObject, self.send(call))
+
+    def tts(self, text: str, *, idempotency_key: str | None = None, **options: Any) -> JobObject:
+        """Submit a text; `options` are the fields of `POST /v1/tts`."""
+        return self._job(calls.tts(text, idempotency_key, options))
+
+    def stt(
+        self, file: File | None = None, *, url: str | None = None, idempotency_key: str | None = None, **options: Any
+    ) -> JobObject:
+        """Submit a recording, or the address of one; `options` are the fields of `POST /v1/stt`."""
+        return self._job(calls.stt(file, url, idempotency_key, options))
+
+    def audiobook(
+        self,
+        file: File | None = None,
+        *,
+        chapters: Sequence[Mapping[str, str]] | None = None,
+        cover: File | None = None,
+        idempotency_key: str | None = None,
+        **options: Any,
+    ) -> JobObject:
+        """Submit a book, as a file or as chapters; `options` are the fields of `POST /v1/audiobooks`."""
+        return self._job(calls.audiobook(file, chapters, cover, idempotency_key, options))
+
+    def transcripts(self, files: Iterable[File], *, idempotency_key: str | None = None, **options: Any) -> JobObject:
+        """Submit many recordings; `options` are the fields of `POST /v1/transcripts`."""
+        return self._job(calls.transcripts(files, idempotency_key, options))
+
+    def batch(
+        self, lines: Iterable[Mapping[str, Any]] | File, *, idempotency_key: str | None = None, **options: Any
+    ) -> JobObject:
+        """Submit many small tasks, as objects or as a file of JSON lines."""
+        return self._job(calls.batch(lines, idempotency_key, options))
+
+    def job(self, job_id: str, *, wait: float = 0) -> JobObject:
+        """Look at a job; with `wait`, as soon as it has ended."""
+        return self._job(calls.job(job_id, wait))
+
+    def wait(self, job_id: str, *, seconds: float = float("inf")) -> JobObject:
+        """Return a job that has succeeded. Raises `JobFailed`, and `TimeoutError` after `seconds`."""
+        end = time.monotonic() + seconds
+        while True:
+            left = end - time.monotonic()
+            job = self.job(job_id, wait=round(max(0.0, min(left, LONGEST_WAIT)), 3))
+            if job.status.is_terminal:
+                return _succeeded(job)
+            if left <= 0:
+                raise TimeoutError(f"job {job_id} is {job.status} after {seconds} s")
+
+    def jobs(self, **filters: Any) -> Iterator[JobObject]:
+        """Yield jobs, newest first; `filters` are status, kind, parent, limit (of a page)."""
+        after = None
+        while True:
+            page = calls.parsed(JobList, self.send(calls.page({**filters, "after": after})))
+            yield from page.data
+            if not page.has_more:
+                return
+            after = page.next
+
+    def watch(self, job_id: str) -> Iterator[JobObject]:
+        """Yield a job at each change until it has ended, over broken connections."""
+        reader, quiet = EventReader(), 0
+        while quiet < TRIES:
+            try:
+                headers = {"Last-Event-ID": reader.last_id} if reader.last_id else {}
+                with self._http.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as answer:
+                    if answer.is_error:
+                        answer.read()
+                        raise calls.problem_of(answer)
+                    for line in answer.iter_lines():
+                        if (job := reader.feed(line)) is not None:
+                            yield job
+                            quiet = 0
+                            if job.status.is_terminal:
+                                return
+                    if answer.status_code == httpx.codes.NO_CONTENT:
+                        return
+            except httpx.TransportError as error:
+                if quiet + 1 >= TRIES:
+                    raise self._unreachable(error) from error
+            quiet += 1
+            time.sleep(0.25 * quiet)
+
+    def cancel(self, job_id: str) -> JobObject:
+        """Cancel a job."""
+        return self._job(calls.action(job_id, "cancel"))
+
+    def retry(self, job_id: str) -> JobObject:
+        """Queue a failed or canceled job again."""
+        return self._job(calls.action(job_id, "retry"))
+
+    def delete(self, job_id: str) -> None:
+        """Erase a job and its files."""
+        self.send(calls.delete(job_id))
+
+    def fetch(self, job: JobObject, folder: Path | str) -> list[Path]:
+        """Save all files of a finished job below a folder; returns their paths."""
+        return [self.download(file, folder) for file in (job.output.files if job.output else [])]
+
+    def download(self, file: FileObject, folder: Path | str) -> Path:
+        """Save a file of a result below a folder, whole or not at all."""
+        target = _target(folder, file)
+        partial = target.with_name(target.name + ".part")
+        try:
+            with self._http.stream("GET", file.url) as answer, partial.open("wb") as out:
+                if answer.is_error:
+                    answer.read()
+                    raise calls.problem_of(answer)
+                for chunk in answer.iter_bytes():
+                    out.write(chunk)
+            partial.replace(target)
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+        finally:
+            partial.unlink(missing_ok=True)
+        return target
+
+    def voices(self) -> list[VoiceObject]:
+        """Return the voices."""
+        return calls.parsed(VoiceList, self.send(Call("GET", "/v1/voices"))).data
+
+    def webhook_secret(self) -> str:
+        """Return the secret that webhooks are signed with; needs the role admin."""
+        return calls.parsed(WebhookSecret, self.send(Call("GET", "/v1/webhook-secret"))).secret
+
+    def webhook_calls(self, job_id: str) -> list[WebhookCall]:
+        """Return the calls of a job's webhook, oldest first."""
+        return calls.parsed(WebhookCalls, self.send(Call("GET", f"/v1/jobs/{job_id}/webhook"))).calls
+
+    def call_webhook_again(self, job_id: str) -> None:
+        """Have a job's webhook called once more."""
+        self.send(Call("POST", f"/v1/jobs/{job_id}/webhook"))
+
+    def workers(self) -> list[WorkerObject]:
+        """Return the live workers."""
+        return calls.parsed(WorkerList, self.send(Call("GET", "/v1/workers"))).data
+
+    def models(self) -> list[ModelObject]:
+        """Return the models and voices under the names that OpenAI's clients use."""
+        return calls.parsed(ModelList, self.send(Call("GET", "/v1/models"))).data
+
+    def ready(self) -> Readiness:
+        """Return whether jobs get done."""
+        try:
+            return calls.parsed(Readiness, self._http.get("/readyz"))
+        except httpx.TransportError as error:
+            raise self._unreachable(error) from error
+
+
+def _succeeded(job: JobObject) -> JobObject:
+    if job.status != "succeeded":
+        raise JobFailed(job)
+    return job
+
+
+class AsyncClient(_Base):
+    """The same with `async` and `await`."""
+
+    def __init__(self, url: str | None = None, key: str | None = None, **options: Any) -> None:
+        super().__init__(url, key)
+        self._http = httpx.AsyncClient(**{**self._options, **options})
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self._http.aclose()
+
+    async def send(self, call: Call) -> httpx.Response:
+        """Make a call, again if that helps."""
+        for number in range(TRIES):
+            answer = None
+            try:
+                with call.arguments() as arguments:
+                    answer = await self._http.request(call.method, call.path, **arguments)
+            except httpx.TransportError as error:
+                if (pause := self._pause(call, number, None)) is None:
+                    raise self._unreachable(error) from error
+            else:
+                if not answer.is_error or (pause := self._pause(call, number, answer)) is None:
+                    return _checked(answer)
+            await asyncio.sleep(pause)
+        raise AssertionError("the last try returns or raises")
+
+    async def _job(self, call: Call) -> JobObject:
+        return calls.parsed(JobObject, await self.send(call))
+
+    async def tts(self, text: str, *, idempotency_key: str | None = None, **options: Any) -> JobObject:
+        """See `Client.tts`."""
+        return await self._job(calls.tts(text, idempotency_key, options))
+
+    async def stt(
+        self, file: File | None = None, *, url: str | None = None, idempotency_key: str | None = None, **options: Any
+    ) -> JobObject:
+        """See `Client.stt`."""
+        return await self._job(calls.stt(file, url, idempotency_key, options))
+
+    async def audiobook(
+        self,
+        file: File | None = None,
+        *,
+        chapters: Sequence[Mapping[str, str]] | None = None,
+        cover: File | None = None,
+        idempotency_key: str | None = None,
+        **options: Any,
+    ) -> JobObject:
+        """See `Client.audiobook`."""
+        return await self._job(calls.audiobook(file, chapters, cover, idempotency_key, options))
+
+    async def transcripts(
+        self, files: Iterable[File], *, idempotency_key: str | None = None, **options: Any
+    ) -> JobObject:
+        """See `Client.transcripts`."""
+        return await self._job(calls.transcripts(files, idempotency_key, options))
+
+    async def batch(
+        self, lines: Iterable[Mapping[str, Any]] | File, *, idempotency_key: str | None = None, **options: Any
+    ) -> JobObject:
+        """See `Client.batch`."""
+        return await self._job(calls.batch(lines, idempotency_key, options))
+
+    async def job(self, job_id: str, *, wait: float = 0) -> JobObject:
+        """See `Client.job`."""
+        return await self._job(calls.job(job_id, wait))
+
+    async def wait(self, job_id: str) -> JobObject:
+        """Return a job that has succeeded. Raises `JobFailed`."""
+        while True:
+            job = await self.job(job_id, wait=LONGEST_WAIT)
+            if job.status.is_terminal:
+                return _succeeded(job)
+
+    async def jobs(self, **filters: Any) -> AsyncIterator[JobObject]:
+        """See `Client.jobs`."""
+        after = None
+        while True:
+            page = calls.parsed(JobList, await self.send(calls.page({**filters, "after": after})))
+            for job in page.data:
+                yield job
+            if not page.has_more:
+                return
+            after = page.next
+
+    async def cancel(self, job_id: str) -> JobObject:
+        """See `Client.cancel`."""
+        return await self._job(calls.action(job_id, "cancel"))
+
+    async def retry(self, job_id: str) -> JobObject:
+        """See `Client.retry`."""
+        return await self._job(calls.action(job_id, "retry"))
+
+    async def delete(self, job_id: str) -> None:
+        """See `Client.delete`."""
+        await self.send(calls.delete(job_id))
+
+    async def read(self, file: FileObject) -> bytes:
+        """Return the bytes of a file of a result."""
+        return (await self.send(Call("GET", file.url))).content
+
+    async def voices(self) -> list[VoiceObject]:
+        """See `Client.voices`."""
+        return calls.parsed(VoiceList, await self.send(Call("GET", "/v1/voices"))).data
+
+    async def webhook_secret(self) -> str:
+        """See `Client.webhook_secret`."""
+        return calls.parsed(WebhookSecret, await self.send(Call("GET", "/v1/webhook-secret"))).secret
+
+    async def webhook_calls(self, job_id: str) -> list[WebhookCall]:
+        """See `Client.webhook_calls`."""
+        return calls.parsed(WebhookCalls, await self.send(Call("GET", f"/v1/jobs/{job_id}/webhook"))).calls
+
+    async def call_webhook_again(self, job_id: str) -> None:
+        """See `Client.call_webhook_again`."""
+        await self.send(Call("POST", f"/v1/jobs/{job_id}/webhook"))
+
+    async def workers(self) -> list[WorkerObject]:
+        """See `Client.workers`."""
+        return calls.parsed(WorkerList, await self.send(Call("GET", "/v1/workers"))).data

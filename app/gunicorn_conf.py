@@ -1,0 +1,41 @@
+"""gunicorn's configuration, from the settings: `gunicorn --config app/gunicorn_conf.py 'app:create_app()'`.
+
+The workers are gevent's: an event stream or a slow upload costs a greenlet and no thread (docs/decisions/web-server.md
+has the measurement). Nothing imported here may bind names of `socket` or `threading` before gevent patches them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from app.keys import Keyring
+from jobs.settings import settings
+
+_settings = settings()
+Keyring.read(_settings.api_keys).allow_binding(_settings.host)
+
+bind = f"{f'[{_settings.host}]' if ':' in _settings.host else _settings.host}:{_settings.port}"
+workers = _settings.web_workers
+worker_class = "gevent"
+worker_connections = _settings.web_connections
+backlog = 2048
+
+timeout = 60  # a worker whose loop does not turn for so long is replaced; requests may take longer
+graceful_timeout = 10  # event streams are cut then, and their clients come back
+keepalive = 15
+
+limit_request_line = 8190
+limit_request_fields = 64
+limit_request_field_size = 8190
+
+loglevel = _settings.log_level.lower()
+accesslog = None  # Prometheus counts; a proxy logs
+proc_name = "voxqueue-web"
+control_socket_disable = True  # it would be one for all stacks of a user, in the home folder
+
+
+def post_worker_init(worker: Any) -> None:  # noqa: ARG001 - gunicorn's signature
+    """Finish a worker after gevent's patches."""
+    from app.greenlets import fsync_in_threads
+
+    fsync_in_threads()

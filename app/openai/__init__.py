@@ -1,0 +1,1 @@
+"""The routes that OpenAI's clients know: the same queue, answered when the job is done."""

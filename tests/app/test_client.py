@@ -1,0 +1,194 @@
+"""The Python client against the real server."""
+
+import asyncio
+
+import httpx
+import pytest
+
+from app.calls import form_fields
+from app.client import ApiError, AsyncClient, Client, JobFailed, Unreachable
+from tests.conftest import free_port
+
+
+@pytest.fixture
+def client(server, redis):
+    with Client(f"http://127.0.0.1:{server}") as found:
+        yield found
+
+
+def test_submit_wait_fetch(client, worker, tmp_path):
+    job = client.wait(client.tts("你好。", format="wav", metadata={"row": "1"}).id)
+    assert (job.status, job.metadata) == ("succeeded", {"row": "1"})
+    paths = client.fetch(job, tmp_path)
+    assert [path.name for path in paths] == ["speech.wav", "speech.srt"]
+    assert paths[0].read_bytes() == b"RIFF" + "你好。".encode()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["speech.srt", "speech.wav"]
+
+
+def test_a_failed_job_raises_with_its_reason(client, worker):
+    with pytest.raises(JobFailed, match="the file has no sound") as caught:
+        client.wait(client.tts("fail").id)
+    assert caught.value.job.status == "failed"
+
+
+def test_waiting_has_an_end(client):
+    with pytest.raises(TimeoutError):
+        client.wait(client.tts("x").id, seconds=0.01)
+
+
+def test_a_refusal_names_its_field(client):
+    with pytest.raises(ApiError) as caught:
+        client.tts("a", speed=9)
+    assert (caught.value.status, caught.value.code) == (422, "invalid_request")
+    assert (caught.value.errors[0].field, caught.value.errors[0].limit) == ("speed", 2.0)
+
+
+def test_recordings_are_sent_as_files_or_bytes(client, wav, tmp_path):
+    path = tmp_path / "a.wav"
+    path.write_bytes(wav)
+    first = client.stt(path, formats=["txt", "srt"], vad=False)
+    assert (first.input["files"][0]["name"], first.input["formats"]) == ("a.wav", ["txt", "srt"])
+    assert client.stt(("b.wav", wav)).input["files"][0]["name"] == "b.wav"
+    assert client.stt(url="https://example.com/a.wav").input["url"] == "https://example.com/a.wav"
+    assert client.transcripts([path, ("b.wav", wav)]).kind == "transcripts"
+
+
+def test_books_and_batches(client, tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("话说。")
+    assert client.audiobook(path, title="书", dictionary={"话": "hua4"}).input["dictionary"] == {"话": "hua4"}
+    assert client.audiobook(chapters=[{"text": "话说。"}]).kind == "audiobook"
+    assert client.batch([{"custom_id": "1", "tts": {"text": "a"}}], priority="normal").input["priority"] == "normal"
+
+
+def test_the_list_goes_over_its_pages(client):
+    ids = [client.tts(str(number)).id for number in range(5)]
+    assert [job.id for job in client.jobs(limit=2)] == ids[::-1]
+
+
+def test_watch_tells_each_state_to_the_end(client, worker):
+    seen = [job.status for job in client.watch(client.tts("你好。").id)]
+    assert seen[-1] == "succeeded"
+
+
+def test_cancel_retry_delete(client):
+    job = client.tts("x")
+    assert client.cancel(job.id).status == "canceled"
+    assert client.retry(job.id).status == "queued"
+    client.delete(job.id)
+    with pytest.raises(ApiError) as caught:
+        client.job(job.id)
+    assert caught.value.status == 404
+
+
+def test_an_idempotency_key_may_be_given(client):
+    assert client.tts("x", idempotency_key="k").id == client.tts("x", idempotency_key="k").id
+
+
+def test_voices_and_workers(client, registry):
+    registry.publish("voices", {"demo": {"speakers": ["F7"]}})
+    registry.publish_worker("w", {"name": "w", "kind": "tts"})
+    assert [voice.name for voice in client.voices()] == ["demo"]
+    assert [worker.name for worker in client.workers()] == ["w"]
+    assert client.ready().missing == ["stt", "cpu"]
+
+
+def test_nobody_there_is_said_plainly(monkeypatch):
+    monkeypatch.setattr("app.client.TRIES", 1)
+    port = free_port()
+    with Client(f"http://127.0.0.1:{port}") as client, pytest.raises(Unreachable, match=str(port)):
+        client.tts("a")
+
+
+def test_a_server_that_restarts_is_asked_again_with_the_same_key():
+    """What the server took in before it fell is not taken in twice."""
+    keys = []
+
+    def answer(request):
+        keys.append(request.headers["Idempotency-Key"])
+        if len(keys) == 1:
+            raise httpx.RemoteProtocolError("gone")
+        if len(keys) == 2:
+            return httpx.Response(503, headers={"Retry-After": "0"})
+        return httpx.Response(202, json=JOB)
+
+    with Client("http://x", transport=httpx.MockTransport(answer)) as client:
+        assert client.tts("a").id == JOB["id"]
+    assert len(keys) == 3
+    assert len(set(keys)) == 1
+
+
+def test_the_key_and_the_address_come_from_the_environment(monkeypatch):
+    monkeypatch.setenv("VOXQUEUE_URL", "http://somewhere:1234/")
+    monkeypatch.setenv("VOXQUEUE_API_KEY", "vq_x")
+    seen = []
+
+    def answer(request):
+        seen.append((str(request.url), request.headers["Authorization"]))
+        return httpx.Response(200, json=JOB)
+
+    with Client(transport=httpx.MockTransport(answer)) as client:
+        client.job("a")
+    assert seen == [("http://somewhere:1234/v1/jobs/a", "Bearer vq_x")]
+
+
+@pytest.mark.parametrize("name", ["../../evil", "/etc/evil", "a/../../evil"])
+def test_a_file_stays_in_its_folder_whatever_the_server_calls_it(tmp_path, name):
+    from app.schemas import FileObject
+
+    def answer(_):
+        return httpx.Response(200, content=b"x")
+
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    with Client("http://x", transport=httpx.MockTransport(answer)) as client:
+        path = client.download(FileObject(name=name, media_type="a/b", bytes=1, url="/f"), inside)
+    assert path.resolve().is_relative_to(inside.resolve())
+
+
+def test_a_download_that_breaks_leaves_nothing(tmp_path):
+    from app.schemas import FileObject
+
+    def answer(_):
+        def broken():
+            yield b"half"
+            raise httpx.ReadError("gone")
+
+        return httpx.Response(200, content=broken())
+
+    with Client("http://x", transport=httpx.MockTransport(answer)) as client, pytest.raises(Unreachable):
+        client.download(FileObject(name="a", media_type="a/b", bytes=1, url="/f"), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_form_fields_are_what_the_server_reads():
+    fields = form_fields({"a": True, "b": ["x", "y"], "c": {"k": "v"}, "d": None, "e": 2, "f": [{"text": "t"}]})
+    assert fields == {"a": "true", "b": "x,y", "c": '{"k": "v"}', "e": "2", "f": '[{"text": "t"}]'}
+
+
+def test_the_async_client_does_the_same(server, worker, wav):
+    async def run():
+        async with AsyncClient(f"http://127.0.0.1:{server}") as client:
+            submitted = await asyncio.gather(*(client.tts(f"第{n}句。") for n in range(10)))
+            jobs = await asyncio.gather(*(client.wait(job.id) for job in submitted))
+            sounds = [await client.read(job.output.files[0]) for job in jobs]
+            assert sounds == [b"RIFF" + f"第{n}句。".encode() for n in range(10)]
+            assert (await client.stt(("a.wav", wav))).kind == "stt"
+            assert len([job async for job in client.jobs(limit=4)]) == 11
+
+    asyncio.run(run())
+
+
+JOB = {
+    "id": "01m7y2t1wgghqtzswdpw5g3spc",
+    "kind": "tts",
+    "status": "queued",
+    "progress": {"done": 0, "total": 0, "unit": "sentences"},
+    "created_at": "2026-11-21T03:36:11.922Z",
+    "attempt": 0,
+    "input": {},
+    "metadata": {},
+    "metrics": {"queued_seconds": 0, "running_seconds": 0},
+    "links": {},
+    "added_later": True,
+}

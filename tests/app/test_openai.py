@@ -1,0 +1,201 @@
+"""The routes that OpenAI's clients know, with the official client, unchanged."""
+
+import base64
+import http.client
+import json
+import socket
+import time
+
+import openai
+import pytest
+
+from tests.app.conftest import HEARD
+from tests.conftest import PATIENCE
+
+TEXT = "你好。世界。"
+
+
+@pytest.fixture
+def official(server, redis):
+    """The official client; it tries once."""
+    with openai.OpenAI(base_url=f"http://127.0.0.1:{server}/v1", api_key="any", max_retries=0) as client:
+        yield client
+
+
+@pytest.fixture
+def listen(official, wav):
+    def ask(**options):
+        return official.audio.transcriptions.create(**{"model": "whisper-1", "file": ("a.wav", wav), **options})
+
+    return ask
+
+
+@pytest.mark.parametrize("model", ["tts-1", "tts-1-hd", "gpt-4o-mini-tts", "gpt-4o-mini-tts-2025-12-15", "demo"])
+def test_speech_is_the_audio(official, worker, model):
+    answer = official.audio.speech.create(model=model, voice="alloy", input="你好。", response_format="wav")
+    assert answer.content == b"RIFF" + "你好。".encode()
+
+
+def test_speech_is_an_interactive_job_with_the_wanted_fields(official, worker, ask_jobs):
+    official.audio.speech.create(
+        model="tts-1", voice="alloy", input="你好。", response_format="pcm", speed=1.5, instructions="gently"
+    )
+    asked = ask_jobs()[0]["input"]
+    assert (asked["priority"], asked["format"], asked["sample_rate"], asked["speed"]) == (
+        "interactive",
+        "pcm",
+        24000,
+        1.5,
+    )
+    official.audio.speech.create(model="tts-1", voice="alloy", input="你好。")
+    assert ask_jobs()[0]["input"]["format"] == "mp3"
+
+
+@pytest.fixture
+def ask_jobs(server):
+    def ask():
+        connection = http.client.HTTPConnection("127.0.0.1", server, timeout=PATIENCE)
+        connection.request("GET", "/v1/jobs")
+        return json.loads(connection.getresponse().read())["data"]
+
+    return ask
+
+
+def test_speech_can_be_streamed_into_a_file(official, worker, tmp_path):
+    with official.audio.speech.with_streaming_response.create(
+        model="tts-1", voice={"id": "alloy"}, input="你好。", response_format="wav"
+    ) as answer:
+        answer.stream_to_file(tmp_path / "a.wav")
+    assert (tmp_path / "a.wav").read_bytes() == b"RIFF" + "你好。".encode()
+
+
+def test_speech_can_come_as_events(server, redis, worker):
+    connection = http.client.HTTPConnection("127.0.0.1", server, timeout=PATIENCE)
+    text = "长" * 20_000  # more than one event
+    body = {"model": "tts-1", "voice": "alloy", "input": text, "stream_format": "sse"}
+    connection.request("POST", "/v1/audio/speech", json.dumps(body), {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    assert answer.headers["Content-Type"].startswith("text/event-stream")
+    events = [json.loads(line[6:]) for line in answer.read().decode().splitlines() if line.startswith("data: ")]
+    assert [event["type"] for event in events] == ["speech.audio.delta"] * (len(events) - 1) + ["speech.audio.done"]
+    assert len(events) > 2
+    joined = base64.b64decode("".join(event["audio"] for event in events[:-1]))
+    assert joined == b"RIFF" + text.encode()
+
+
+def test_a_voice_of_ours_is_taken_and_an_unknown_one_refused(official, worker, registry):
+    registry.publish("voices", {"demo": {"speakers": ["F7"], "emotions": []}})
+    assert official.audio.speech.create(model="tts-1", voice="demo/F7", input="a").content
+    with pytest.raises(openai.UnprocessableEntityError) as caught:
+        official.audio.speech.create(model="tts-1", voice="nobody", input="a")
+    assert caught.value.param == "voice"
+
+
+def test_a_transcript_is_its_text(listen, worker):
+    answer = listen()
+    assert answer.text == TEXT
+    assert answer.usage.seconds == 2
+
+
+@pytest.mark.parametrize(("form", "kind"), [("text", "txt"), ("srt", "srt"), ("vtt", "vtt")])
+def test_a_transcript_comes_in_other_forms(listen, worker, form, kind):
+    assert listen(response_format=form) == HEARD[kind]
+
+
+def test_a_verbose_transcript_has_segments_and_on_demand_words(listen, worker):
+    answer = listen(response_format="verbose_json", language="zh")
+    assert (answer.text, answer.language, answer.duration) == (TEXT, "chinese", 2.0)
+    assert answer.segments[0].end == 2.0
+    assert answer.words is None
+    both = listen(response_format="verbose_json", timestamp_granularities=["word", "segment"])
+    assert [word.word for word in both.words] == ["你好", "世界"]
+    assert both.segments
+    words = listen(response_format="verbose_json", timestamp_granularities=["word"])
+    assert words.segments is None
+
+
+def test_the_options_of_a_transcript_reach_the_job(listen, worker, ask_jobs):
+    listen(language="zh-CN", prompt="会议", temperature=0.2, keywords=["重庆", "成都"], chunking_strategy="auto")
+    asked = ask_jobs()[0]["input"]
+    assert (asked["language"], asked["prompt"], asked["temperature"]) == ("zh", "会议", 0.2)
+    assert (asked["hotwords"], asked["task"]) == ("重庆, 成都", "transcribe")
+
+
+def test_a_transcript_can_be_streamed(listen, worker):
+    events = list(listen(model="gpt-4o-transcribe", stream=True))
+    assert [event.type for event in events] == ["transcript.text.delta"] * 2 + ["transcript.text.done"]
+    assert "".join(event.delta for event in events[:-1]) == events[-1].text == TEXT
+
+
+def test_a_translation_is_text(official, worker, wav, ask_jobs):
+    assert official.audio.translations.create(model="whisper-1", file=("a.wav", wav)).text == TEXT
+    assert ask_jobs()[0]["input"]["task"] == "translate"
+    verbose = official.audio.translations.create(model="whisper-1", file=("a.wav", wav), response_format="verbose_json")
+    assert verbose.language == "english"
+
+
+def test_models_are_listed_with_their_aliases(official, registry):
+    registry.publish("models", {"large-v3-turbo": {"name": "large-v3-turbo"}})
+    names = [model.id for model in official.models.list()]
+    assert {"tts-1", "whisper-1", "demo"} <= set(names)
+    assert official.models.retrieve("whisper-1").owned_by == "voxqueue"
+    with pytest.raises(openai.NotFoundError):
+        official.models.retrieve("nothing")
+
+
+def test_errors_have_their_form(official, listen, redis):
+    with pytest.raises(openai.NotFoundError) as unknown:
+        official.audio.speech.create(model="dall-e", voice="alloy", input="a")
+    assert (unknown.value.code, unknown.value.param) == ("model_not_found", "model")
+    with pytest.raises(openai.UnprocessableEntityError) as wrong:
+        official.audio.speech.create(model="tts-1", voice="alloy", input="a", speed=4)
+    assert (wrong.value.type, wrong.value.param) == ("invalid_request_error", "speed")
+    with pytest.raises(openai.UnprocessableEntityError) as empty:
+        official.audio.speech.create(model="tts-1", voice="alloy", input=" ")
+    assert empty.value.param == "input"
+    with pytest.raises(openai.APIStatusError) as text:
+        listen(file=("a.wav", b"this is a text"))
+    assert (text.value.status_code, text.value.param) == (415, "file")
+    with pytest.raises(openai.NotFoundError):
+        listen(model="huge")
+
+
+def test_a_failed_job_is_an_error_of_the_request(official, worker):
+    with pytest.raises(openai.BadRequestError, match="the file has no sound") as caught:
+        official.audio.speech.create(model="tts-1", voice="alloy", input="fail")
+    assert caught.value.code == "no_audio_stream"
+
+
+def test_a_failed_job_ends_a_stream_with_an_error(server, redis, worker):
+    connection = http.client.HTTPConnection("127.0.0.1", server, timeout=PATIENCE)
+    body = {"model": "tts-1", "voice": "alloy", "input": "fail", "stream_format": "sse"}
+    connection.request("POST", "/v1/audio/speech", json.dumps(body), {"Content-Type": "application/json"})
+    last = connection.getresponse().read().decode().strip().splitlines()[-1]
+    assert json.loads(last.removeprefix("data: "))["error"]["code"] == "no_audio_stream"
+
+
+def test_keys_are_wanted_in_their_form(app_of):
+    from app.keys import create_key
+
+    secret, key = create_key("anna")
+    client = app_of(api_keys=str(key)).test_client()
+    answer = client.get("/v1/models")
+    assert (answer.status_code, answer.json["error"]["type"]) == (401, "authentication_error")
+    assert client.get("/v1/models", headers={"Authorization": f"Bearer {secret}"}).status_code == 200
+
+
+@pytest.mark.parametrize("stream", ["audio", "sse"])
+def test_a_client_that_hangs_up_cancels_its_job(server, redis, ask_jobs, stream):
+    body = json.dumps({"model": "tts-1", "voice": "alloy", "input": "wait", "stream_format": stream}).encode()
+    with socket.create_connection(("127.0.0.1", server), PATIENCE) as line:
+        line.sendall(
+            b"POST /v1/audio/speech HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+            + f"Content-Length: {len(body)}\r\n\r\n".encode()
+            + body
+        )
+        end = time.monotonic() + PATIENCE
+        while not ask_jobs():
+            assert time.monotonic() < end
+    while ask_jobs()[0]["status"] != "canceled":
+        assert time.monotonic() < end
+        time.sleep(0.05)
