@@ -112,9 +112,7 @@ def test_a_key_is_asked_for_once_and_left_behind_at_sign_out(serve, visit):
 def test_a_server_that_goes_away_is_told_and_its_jobs_stay_on_the_screen(serve, visit):
     url, server = serve()
     page = visit(url)
-    page.manners.allow("ERR_CONNECTION_REFUSED")
-    page.manners.allow("ERR_EMPTY_RESPONSE")
-    page.manners.allow("ERR_INCOMPLETE_CHUNKED_ENCODING")
+    page.manners.allow("net::ERR_")  # refused, reset, empty or cut short: as the moment has it
     card = speak(page, "今天是三月十七号。")
     server.shutdown()
     server.server_close()
