@@ -34,6 +34,7 @@
 local P = 'vq:'
 local TERMINAL = { succeeded = true, failed = true, canceled = true }
 local DEATHS_BEFORE_ALONE = 2
+local DEATHS_ALONE = 2 -- that condemn: one may be chance, a machine's or a neighbour's fault
 local ANSWER_MS = 60000 -- longer than a client goes on repeating a call
 local changed = false -- whether this call has changed something
 
@@ -131,6 +132,9 @@ local function enqueue(id, front)
   redis.call('ZADD', waiting_key(queue, step), sequence, id)
   return { id = id, kind = kind, phase = phase, queue = queue, step = step, sequence = sequence }
 end
+
+-- A sign of life, or a new beginning: the deaths so far say nothing about the job any more.
+local function forgive(id) set(id, 'deaths', '0', 'deaths_alone', '0', 'alone', '0') end
 
 local function unqueue(id)
   local queue, step, token = fields(id, 'queue', 'step', 'token')
@@ -300,7 +304,8 @@ function ledger.submit(a)
   local now = now_ms()
   set(a.id, 'id', a.id, 'kind', a.kind, 'queue', a.queue, 'priority', a.priority, 'owner', a.owner, 'status', 'queued',
     'created', now, 'started', '', 'finished', '', 'expires', '', 'begun', '', 'running_ms', '0', 'attempt', '0',
-    'deaths', '0', 'alone', '0', 'alone_now', '0', 'token', '', 'step', a.priority, 'lease', '', 'claim', '', 'worker', '',
+    'deaths', '0', 'deaths_alone', '0', 'alone', '0', 'alone_now', '0', 'token', '', 'step', a.priority, 'lease', '',
+    'claim', '', 'worker', '',
     'spec', a.spec, 'inputs', a.inputs, 'metadata', a.metadata, 'webhook', a.webhook, 'output', '', 'error', '',
     'done', '0', 'total', a.total, 'unit', a.unit, 'sums', a.sums, 'parent', a.parent, 'index', a.index,
     'phase', a.phase, 'cancel', '0', 'timeout_ms', a.timeout_ms, 'ttl', a.ttl_ms, 'version', '0',
@@ -374,7 +379,7 @@ function ledger.renew(a)
   return { signals = signals, urgent = urgent }
 end
 
--- From here on the job has its process to itself (asked for after two deaths); a death now condemns it.
+-- From here on the job has its process to itself (asked for after two deaths); the second death so condemns it.
 function ledger.alone(a)
   if not holds(a.id, a.attempt) then return { ok = false } end
   set(a.id, 'alone_now', '1')
@@ -395,7 +400,8 @@ function ledger.register(a)
   local ok, why = holds(a.id, a.attempt)
   if not ok then return { ok = false, why = why } end
   if redis.call('HSETNX', P .. 'units:' .. a.id, a.index, a.unit) == 1 then
-    set(a.id, 'deaths', '0', 'alone', '0', 'alone_now', '0')
+    forgive(a.id)
+    set(a.id, 'alone_now', '0')
     add_progress(a.id, a.done, a.total)
     announce(a.id)
   end
@@ -440,7 +446,7 @@ function ledger.wait_for_children(a)
   if not ok then return { ok = false, why = why } end
   local now = now_ms()
   end_lease(a.id)
-  set(a.id, 'deaths', '0', 'alone', '0')
+  forgive(a.id)
   announce(a.id)
   if get(a.id, 'retry_failed') then
     set(a.id, 'phase', 'retrying')
@@ -482,7 +488,8 @@ local function requeue_ended(id, now)
   redis.call('ZREM', P .. 'webhooks', id)
   local idle, finished = fields(id, 'idle_ms', 'finished')
   move(id, 'queued', now)
-  set(id, 'cancel', '0', 'deaths', '0', 'alone', '0', 'output', '', 'error', '', 'finished', '', 'expires', '',
+  forgive(id)
+  set(id, 'cancel', '0', 'output', '', 'error', '', 'finished', '', 'expires', '',
     'asked', now, 'idle_ms', tonumber(idle or 0) + math.max(0, now - tonumber(finished)))
   local delivery = enqueue(id, false)
   announce(id)
@@ -495,7 +502,8 @@ local function reopen(id, phase, now)
   redis.call('ZREM', P .. 'webhooks', id)
   local idle, finished = fields(id, 'idle_ms', 'finished')
   move(id, 'running', now)
-  set(id, 'cancel', '0', 'deaths', '0', 'alone', '0', 'error', '', 'finished', '', 'expires', '', 'phase', phase,
+  forgive(id)
+  set(id, 'cancel', '0', 'error', '', 'finished', '', 'expires', '', 'phase', phase,
     'asked', now, 'idle_ms', tonumber(idle or 0) + math.max(0, now - tonumber(finished)))
   announce(id)
 end
@@ -592,22 +600,23 @@ function ledger.expire(a)
   return { ids = ids }
 end
 
--- Take claimed jobs from processes that have died. A job that has killed its worker twice runs alone; a death while
--- alone condemns it.
+-- Take claimed jobs from processes that have died. A job that was in hand at two deaths runs alone; if it dies alone
+-- twice, it is condemned.
 local function take_back(ids, now, a)
   local deliveries, condemned = {}, {}
   for _, id in ipairs(ids) do
-    local deaths, alone_now, phase = fields(id, 'deaths', 'alone_now', 'phase')
+    local deaths, deaths_alone, alone_now, phase = fields(id, 'deaths', 'deaths_alone', 'alone_now', 'phase')
     if not deaths then
       redis.call('ZREM', P .. 'leases', id)
     elseif phase == 'retrying' then
       local portion = retry_portion(id, math.max(1, a.limit - #deliveries), now)
       for _, delivery in ipairs(portion) do deliveries[#deliveries + 1] = delivery end
-    elseif alone_now == '1' and not is_flagged(id) then
+    elseif alone_now == '1' and tonumber(deaths_alone) + 1 >= DEATHS_ALONE and not is_flagged(id) then
       deliveries[#deliveries + 1] = finish(id, 'failed', now, '', a.condemned_error)
       condemned[#condemned + 1] = id
     else
       deaths = tonumber(deaths) + 1
+      if alone_now == '1' then set(id, 'deaths_alone', tonumber(deaths_alone) + 1) end
       set(id, 'deaths', deaths, 'alone', deaths >= DEATHS_BEFORE_ALONE and '1' or '0')
       deliveries[#deliveries + 1] = give_back(id, true, now)
     end

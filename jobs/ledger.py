@@ -32,7 +32,7 @@ KEPT = frozenset(
 CONDEMNED = Problem(
     "worker_died",
     "The worker died",
-    "The process that ran this job died three times, the last time with this job alone in it; "
+    "The process that ran this job died again and again, the last two times with this job alone in it; "
     "its input is likely to be the cause.",
 )
 
@@ -138,7 +138,7 @@ class Ledger:
         return Renewal(answer["signals"] or {}, answer["urgent"] or {})
 
     def run_alone(self, claim: Claim) -> None:
-        """Note that the job has the process to itself; its death now condemns it. Raises `LeaseLost`."""
+        """Note that the job has the process to itself; dying so twice condemns it. Raises `LeaseLost`."""
         self._fenced("alone", claim)
 
     def progress(self, claim: Claim, done: int, total: int, unit: str) -> None:

@@ -128,7 +128,7 @@ class Sweeper:
             self.recovered += len(found.deliveries)
             log.warning("taken back from dead workers: %s", ", ".join(one.id for one in found.deliveries[:10]))
         for job_id in found.condemned:
-            log.error("job %s is condemned: it died alone after killing its worker twice", job_id)
+            log.error("job %s is condemned: its worker died again and again, twice with this job alone in it", job_id)
         self._broker.send(found.deliveries)
 
     def _empty_trash(self) -> None:

@@ -24,6 +24,7 @@ class Expected:
     attempt: int = 0
     worker: str = ""
     deaths: int = 0
+    deaths_alone: int = 0
     alone: bool = False
     alone_now: bool = False
     cancel: bool = False
@@ -86,16 +87,25 @@ class Reference:
             job.status = "queued"
         self.enqueue(job, front=front)
 
+    def condemns(self, job):
+        """Whether the job's next death ends it."""
+        return job.alone_now and job.deaths_alone == 1 and not self.flagged(job)
+
     def die(self, job):
-        if job.alone_now and not self.flagged(job):
+        if self.condemns(job):
             self.finish(job, "failed", "worker_died")
             return
         job.deaths += 1
+        job.deaths_alone += job.alone_now
         job.alone = job.deaths >= 2
         self.give_back(job, front=True)
 
+    def forgive(self, job):
+        job.deaths, job.deaths_alone, job.alone = 0, 0, False
+
     def reset(self, job):
-        job.cancel, job.deaths, job.alone, job.result = False, 0, False, ""
+        self.forgive(job)
+        job.cancel, job.result = False, ""
 
     def requeue(self, job):
         job.status = "queued"

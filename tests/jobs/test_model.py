@@ -121,7 +121,8 @@ class LedgerMachine(Clients, RuleBasedStateMachine):
         self.ledger.register(claim, unit, {}, done=1, total=3)
         if unit not in job.units:
             job.units.add(unit)
-            job.deaths, job.alone, job.alone_now = 0, False, False
+            self.forgive(job)
+            job.alone_now = False
 
     @precondition(lambda self: self.claims)
     @rule(data=st.data(), status=st.sampled_from(["succeeded", "succeeded", "failed", "canceled"]))
@@ -202,7 +203,8 @@ class LedgerMachine(Clients, RuleBasedStateMachine):
             self.ledger.retry_children(job.id, found.extend)
         found.append(self.ledger.wait_for_children(claim))
         self._sweep_up(job.id, found)
-        job.worker, job.alone_now, job.deaths, job.alone, job.phase = "", False, 0, False, "waiting"
+        self.forgive(job)
+        job.worker, job.alone_now, job.phase = "", False, "waiting"
         if job.retrying:
             self.retry_children_of(job)
         self.wake(job)
@@ -238,15 +240,18 @@ class LedgerMachine(Clients, RuleBasedStateMachine):
 
     @precondition(lambda self: any(job.due for job in self.jobs.values()))
     @rule(data=st.data(), alone=st.booleans())
-    def kill_twice(self, data, alone):
+    def kill_again_and_again(self, data, alone):
         job_id = data.draw(st.sampled_from(sorted(job.id for job in self.jobs.values() if job.due)))
         for _ in range(2):
             if not self._claimed(job_id):
                 return
             self._lose_the_lease(self.jobs[job_id])
-        if alone and self._claimed(job_id):
+        for _ in range(2):
+            if not (alone and self._claimed(job_id)):
+                return
             self.ledger.run_alone(self.claims[-1][0])
             self.jobs[job_id].alone_now = True
+            self._lose_the_lease(self.jobs[job_id])
 
     def _claimed(self, job_id):
         """Claim a job if it is due; answers whether that made it run."""
@@ -274,7 +279,7 @@ class LedgerMachine(Clients, RuleBasedStateMachine):
     def _lose_the_lease(self, job):
         self.desk.end_lease(job.id)
         found = self.ledger.recover()
-        assert found.condemned == ([job.id] if job.alone_now and not self.flagged(job) else [])
+        assert found.condemned == ([job.id] if self.condemns(job) else [])
         self.die(job)
         self.sent(found.deliveries)
 
@@ -344,8 +349,8 @@ class LedgerMachine(Clients, RuleBasedStateMachine):
             token = str(self.deliveries[job.id].sequence) if job.due else ""
             assert (raw["status"], raw["phase"], raw["attempt"]) == (job.status, job.phase, str(job.attempt)), job
             assert (raw["token"], raw["worker"] if raw["claim"] else "") == (token, job.worker), job
-            assert (raw["deaths"], raw["alone"], raw["alone_now"]) == (
-                str(job.deaths), str(int(job.alone)), str(int(job.alone_now)),
+            assert (raw["deaths"], raw["deaths_alone"], raw["alone"], raw["alone_now"]) == (
+                str(job.deaths), str(job.deaths_alone), str(int(job.alone)), str(int(job.alone_now)),
             ), job  # fmt: skip
             assert (raw["cancel"], raw.get("parked", "")) == (str(int(job.cancel)), job.parked), job
             assert set((units or {}).get(job.id, ())) == job.units, job

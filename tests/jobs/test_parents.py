@@ -42,6 +42,8 @@ class TestWaking:
             desk.claim(child)
             desk.die(child)
         desk.ledger.run_alone(desk.claim(child))
+        desk.die(child)
+        desk.ledger.run_alone(desk.claim(child))
         desk.drop(parent)
         assert desk.die(child).condemned == [child]
         assert desk.sent[parent].phase is Phase.ASSEMBLING

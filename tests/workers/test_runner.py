@@ -228,7 +228,7 @@ def test_a_bulk_job_makes_room_for_an_urgent_one_when_all_threads_are_taken(redi
         process.end()
 
 
-def test_a_job_that_killed_twice_runs_alone_and_is_condemned_by_the_third_death(process, redis):
+def test_a_job_that_was_in_hand_at_two_deaths_runs_alone(process, redis):
     delivery = process.submit([1])
     for _ in range(2):
         process.ledger.claim(delivery.id, delivery.sequence, "dies")
@@ -243,17 +243,3 @@ def test_a_job_that_killed_twice_runs_alone_and_is_condemned_by_the_third_death(
     innocent_thread.join(PATIENCE)
     suspect_thread.join(PATIENCE)
     assert innocent_outcome == suspect_outcome == ["succeeded"]
-
-
-def test_a_death_while_alone_condemns(process, redis):
-    delivery = process.submit([1])
-    for _ in range(2):
-        process.ledger.claim(delivery.id, delivery.sequence, "dies")
-        redis.zadd("vq:leases", {delivery.id: 1})
-        [delivery] = process.ledger.recover().deliveries
-    claim = process.ledger.claim(delivery.id, delivery.sequence, "dies")
-    assert claim.job.alone
-    process.ledger.run_alone(claim)
-    redis.zadd("vq:leases", {delivery.id: 1})
-    assert process.ledger.recover().condemned == [delivery.id]
-    assert process.queries.get(delivery.id).error["type"] == "worker_died"
