@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from jobs.broker import QUEUE_OF, Broker
@@ -18,7 +19,7 @@ from jobs.states import Kind, Priority, Status
 from workers.session import JobFailed, Session
 
 PAGE = 200
-"""Children that are read at once."""
+"""Children that are submitted or read at once."""
 LISTED_FILES = 200
 """Most children whose files are listed in the parent's record; beyond that they are in the zip and in the children."""
 
@@ -46,12 +47,12 @@ class Family:
         """Submit children and return how many. IDs are derived, so a repeated plan makes no second ones."""
         parent = session.job
         count = 0
-        for child in children:
+        rest = iter(children)
+        while portion := [_new_job(parent, child) for child in islice(rest, PAGE)]:
             session.check()
-            submitted = self._ledger.submit(_new_job(parent, child))
-            if submitted.delivery is not None:
-                self._broker.send([submitted.delivery])
-            count += 1
+            submitted = self._ledger.submit_many(portion)
+            self._broker.send(one.delivery for one in submitted if one.delivery is not None)
+            count += len(portion)
         if parent.attempt > 1:  # planned before, and cancelled or failed in the middle of it
             self._ledger.retry_children(parent.id, self._broker.send)
         return count

@@ -26,7 +26,9 @@ class TwiceLedger(Ledger):
         self._once = self._script
         self._script = self._twice
 
-    def _twice(self, args):
+    def _twice(self, args, client=None):
+        if client is not None:  # of a pipeline: tests repeat the whole of it
+            return self._once(args=args, client=client)
         first = self._once(args=args)
         if not self.twice:
             return first

@@ -231,3 +231,21 @@ class TestDelete:
         while found := desk.ledger.expire():
             gone += found
         assert sorted(gone) == [parent, *chapters]
+
+
+def test_many_children_are_written_down_in_one_round_trip_and_once(desk):
+    parent, _ = desk.parent(0, planned=False)
+    children = [desk.new(id=child_id(parent, index), parent=parent, index=index) for index in range(5)]
+    first = desk.ledger.submit_many(children)
+    again = desk.ledger.submit_many(children)
+    assert [one.id for one in first] == [child.id for child in children]
+    assert [one.delivery for one in again] == [one.delivery for one in first]
+    assert [job.index for job in desk.queries.children(parent).jobs] == list(range(5))
+
+
+def test_many_children_of_a_parent_that_is_gone_are_refused(desk):
+    parent, _ = desk.parent(0, planned=False)
+    children = [desk.new(id=child_id(parent, index), parent=parent, index=index) for index in range(3)]
+    desk.ledger.delete(parent)
+    with pytest.raises(NotFound, match="has ended or was deleted"):
+        desk.ledger.submit_many(children)
