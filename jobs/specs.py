@@ -120,6 +120,10 @@ class TranscriptOptions(Strict):
     """Chinese characters: simplified, traditional, or as recognised."""
     formats: list[TranscriptFormat] = Field(default=["json", "txt"], min_length=1, max_length=6)
     """Files to make."""
+    max_line_width: int = Field(default=42, ge=8, le=200)
+    """Columns of a line of SRT, VTT and LRC; a Chinese character takes two. A longer text is broken and cut."""
+    max_line_count: int = Field(default=2, ge=1, le=10)
+    """Lines of a cue of SRT and VTT; what needs more becomes several cues. LRC has one."""
 
 
 class STTSpec(JobOptions, TranscriptOptions):

@@ -148,11 +148,13 @@ class _Hearing:
         self._session.progress(total if finished else int(self._heard_seconds), total, "second")
 
     def _publish(self, transcript: Transcript) -> Output:
-        job, store = self._session.job, self._listener.store
+        job, store, spec = self._session.job, self._listener.store, self._spec
         stem = Path(self._name).stem if job.inputs else "transcript"
         files = [
             store.put(job.id, text.encode(), name=f"{stem}.{kind}", media_type=MEDIA_TYPES[kind])
-            for kind, text in outputs(transcript, self._spec.formats).items()
+            for kind, text in outputs(
+                transcript, spec.formats, max_width=spec.max_line_width, max_lines=spec.max_line_count
+            ).items()
         ]
         text: str | None = transcript.text
         extra: dict[str, object] = {}

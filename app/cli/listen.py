@@ -32,6 +32,8 @@ def hearing_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--no-vad", "vad", flag_value=False, type=bool, default=None, help="Keep what is not speech."),
         click.option("--split-channels", "channels", flag_value="split", default=None, help="A speaker each."),
         click.option("--script", type=click.Choice(["hans", "hant", "keep"]), help="Simplified or traditional."),
+        click.option("--max-line-width", metavar="COLUMNS", type=int, help="Of subtitles; 中 takes two [42]."),
+        click.option("--max-line-count", metavar="LINES", type=int, help="Of a subtitle [2]."),
         click.option("--format", "-F", "formats", type=FORMATS, multiple=True, help="Repeatable [txt]."),
     ):
         command = option(command)

@@ -23,6 +23,8 @@ def outputs(
 ) -> dict[str, str]:
     """Return the text of each format. SRT and VTT are wrapped to ``max_width`` columns and ``max_lines`` lines.
 
+    LRC has one line at a time, of as many columns. Tables and plain text keep each segment on one line.
+
     Raises:
         OptionError: a format is not known.
 
@@ -36,7 +38,7 @@ def outputs(
         "srt": lambda: to_srt(wrapped),
         "vtt": lambda: to_vtt(wrapped, words=timed),
         "tsv": lambda: to_tsv(cues),
-        "lrc": lambda: to_lrc(cues),
+        "lrc": lambda: to_lrc(wrap(cues, max_width, 1)),
     }
     wanted = list(formats)
     unknown = [name for name in wanted if name not in writers]

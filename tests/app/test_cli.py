@@ -90,7 +90,9 @@ def test_books_heaps_and_batches(run, wav, tmp_path):
     (tmp_path / "b.jsonl").write_text('{"custom_id": "1", "tts": {"text": "a"}}')
     book = lines(run("--json", "book", "a.md", "--dictionary", "words", "--chapters", "1-2", "--no-wait"))[0]
     assert book["input"]["dictionary"] == {"重庆": "chong2 qing4"}
-    assert lines(run("--json", "transcribe", "heap", "--no-wait"))[0]["kind"] == "transcripts"
+    heap = lines(run("--json", "transcribe", "heap", "--max-line-width", "30", "--max-line-count", "1", "--no-wait"))[0]
+    assert heap["kind"] == "transcripts"
+    assert (heap["input"]["max_line_width"], heap["input"]["max_line_count"]) == (30, 1)
     assert lines(run("--json", "batch", "b.jsonl", "--no-wait"))[0]["kind"] == "batch"
 
 

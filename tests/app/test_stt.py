@@ -57,6 +57,8 @@ def test_form_fields_say_lists_booleans_and_objects(upload, wav):
         ({"formats": "json,docx"}, "formats[1]"),
         ({"metadata": "{"}, "metadata"),
         ({"colour": "blue"}, "colour"),
+        ({"max_line_width": "7"}, "max_line_width"),
+        ({"max_line_count": "11"}, "max_line_count"),
         ({"language": "chinese!"}, "language"),
         ({"url": "https://example.com/a.wav"}, "url"),
     ],

@@ -43,15 +43,20 @@ def test_json_has_what_openai_has_and_more(transcript: Transcript) -> None:
     assert document["warnings"] == [{"code": "truncated", "detail": "breaks off", "at": 3661.5}]
 
 
-def test_subtitles_are_read_by_other_parsers_and_wrapped(transcript: Transcript) -> None:
-    files = outputs(transcript, ALL, max_width=20, max_lines=2)
+@pytest.mark.parametrize(("columns", "lines"), [(20, 2), (12, 1), (42, 2), (9, 3)])
+def test_subtitles_are_read_by_other_parsers_and_wrapped(transcript: Transcript, columns: int, lines: int) -> None:
+    files = outputs(transcript, ALL, max_width=columns, max_lines=lines)
     cues = list(srt.parse(files["srt"]))
     captions = list(webvtt.from_buffer(io.StringIO(files["vtt"])))
 
     assert "".join(cue.content.replace("\n", "") for cue in cues) == transcript.text
     assert "".join(caption.text.replace("\n", "") for caption in captions) == transcript.text
-    assert all(width(line) <= 20 for cue in cues for line in cue.content.splitlines())
-    assert all(len(cue.content.splitlines()) <= 2 for cue in cues)
+    for content in [*(cue.content for cue in cues), *(caption.text for caption in captions)]:
+        assert len(content.splitlines()) <= lines
+        assert max(map(width, content.splitlines())) <= columns
+    sung = [line.partition("]")[2] for line in files["lrc"].splitlines()]
+    assert "".join(sung) == transcript.text
+    assert max(map(width, sung)) <= columns
     assert cues[0].start.total_seconds() == 0.5
     assert cues[-1].end.total_seconds() == 3661.5
 
