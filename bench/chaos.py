@@ -58,7 +58,16 @@ class Disturbance:
     """What has happened: times (monotonic) and names."""
 
     done: list[tuple[float, str, str]] = field(default_factory=list)
-    recoveries: list[float] = field(default_factory=list)
+    recoveries: list[tuple[float, float, str]] = field(default_factory=list)
+    """Of each death with jobs in hand: when, seconds until they were in hand again or done, and whose."""
+
+    def after_a_lone_death(self):
+        """Recoveries of workers that nothing else hit meanwhile, Valkey neither."""
+        return [
+            seconds
+            for since, seconds, victim in self.recoveries
+            if not any(since < when < since + seconds and who in {victim, "valkey"} for when, _, who in self.done)
+        ]
 
 
 class Client:
@@ -162,11 +171,11 @@ class Chaos(threading.Thread):
             log.info("killed %s (%d) with %d jobs in hand", victim, pid, len(held))
         self.happened.done.append((time.monotonic(), kind, victim))
         if kind == "kill" and held:
-            watcher = threading.Thread(target=self.watch_recovery, args=(held, time.monotonic()), daemon=True)
+            watcher = threading.Thread(target=self.watch_recovery, args=(held, time.monotonic(), victim), daemon=True)
             watcher.start()
             self.watchers.append(watcher)
 
-    def watch_recovery(self, held, since):
+    def watch_recovery(self, held, since, victim):
         """Note how long it takes until each job of the dead process is in hand again, or done."""
         redis = connect(self.stack.redis_url)
         while held and time.monotonic() - since < 120:
@@ -175,7 +184,7 @@ class Chaos(threading.Thread):
                 held = {job_id: attempt for job_id, attempt in held.items() if is_waiting(redis, job_id, attempt)}
             except Exception:  # noqa: BLE001 - Valkey may be the next victim
                 continue
-        self.happened.recoveries.append(time.monotonic() - since)
+        self.happened.recoveries.append((since, time.monotonic() - since, victim))
 
 
 def is_waiting(redis, job_id, attempt):
@@ -235,10 +244,14 @@ def run(plan, *, env=None, data_dir=None):
         return findings, chaos.happened, finished - started
 
 
+def spread(seconds):
+    return f"{statistics.median(seconds):.1f} s / {max(seconds):.1f} s ({len(seconds)})" if seconds else "none"
+
+
 def table(findings: Findings, happened: Disturbance, seconds: float, plan: Plan) -> str:
     """Return what came out, in Markdown."""
     kinds = [kind for _, kind, _ in happened.done]
-    recoveries = happened.recoveries or [0.0]
+    recoveries, lone = [seconds for _, seconds, _ in happened.recoveries], happened.after_a_lone_death()
     rows = {
         "jobs accepted": findings.jobs,
         "SIGKILLs of workers / web / Valkey, SIGSTOPs": "{} / {} / {}, {}".format(
@@ -250,9 +263,8 @@ def table(findings: Findings, happened: Disturbance, seconds: float, plan: Plan)
         "character error rate over all": f"{findings.error_rate:.2%}",
         "files without a record": len(findings.orphans),
         "keys left behind": len(findings.leaked),
-        "recovery after a worker's death, median / max": (
-            f"{statistics.median(recoveries):.1f} s / {max(recoveries):.1f} s"
-        ),
+        "recovery after a worker's death, median / max": spread(recoveries),
+        "of these, where nothing else hit the worker or Valkey meanwhile": spread(lone),
         "attempts beyond the first": findings.extra_attempts,
         "seconds in all": f"{seconds:.0f}",
         "seed": plan.seed,
@@ -264,6 +276,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     for name, default in (("jobs", 1000), ("kills", 100), ("web", 5), ("valkey", 5), ("stops", 5), ("seed", 1)):
         parser.add_argument(f"--{name}", type=int, default=default)
+    parser.add_argument("--pause", type=float, nargs=2, default=(1.0, 4.0), help="seconds between two of these")
     parser.add_argument("--save", action="store_true", help="write the table to bench/RESULTS.md")
     options = vars(parser.parse_args())
     save = options.pop("save")
@@ -279,8 +292,7 @@ def main():
     if save:
         from bench.results import save as save_results
 
-        arguments = " ".join(f"--{name} {value}" for name, value in options.items())
-        save_results("Chaos", f"python -m bench.chaos {arguments}", text)
+        save_results("Chaos", f"python -m bench.chaos {' '.join(sys.argv[1:])}", text)
     sys.exit(0 if findings.clean else 1)
 
 
