@@ -58,7 +58,7 @@ types: install
 	$(BIN)/mypy
 
 unit: install
-	$(BIN)/python -m pytest -q -m "not e2e and not slow and not browser and not gpu"
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal -m "not e2e and not slow and not browser and not gpu"
 
 test: install
 	$(BIN)/python -m pytest
