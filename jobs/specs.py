@@ -140,24 +140,29 @@ class ChapterText(Strict):
     text: Line
 
 
+Chapters = Annotated[str, Field(pattern=r"^\s*\d+(\s*-\s*\d+)?(\s*,\s*\d+(\s*-\s*\d+)?)*\s*$", max_length=1000)]
+"""Numbers and ranges of chapters, such as `1-3,5`."""
+
+
+Pause = Literal["sentence", "paragraph", "title", "chapter"]
+
+
 class BookOptions(Strict):
     """What makes an audiobook of a text."""
 
     title: Line | None = Field(default=None, max_length=500)
     author: Line | None = Field(default=None, max_length=500)
-    chapters_selected: Annotated[str, Field(pattern=r"^\s*\d+(\s*-\s*\d+)?(\s*,\s*\d+(\s*-\s*\d+)?)*\s*$")] | None = (
-        None
-    )
+    chapters_selected: Chapters | None = None
     """Which chapters, such as `1-3,5`; default: all."""
     speak_titles: bool = True
     """Read the chapter titles aloud."""
+    chapter_voices: dict[Chapters, Name] = Field(default_factory=dict, max_length=1000)
+    """Voices of single chapters, such as `{"1-3,5": "demo/M7"}`; the others have `voice`."""
     dialogue_voice: Name | None = None
-    """Voice of quoted speech."""
+    """Voice of quoted speech, in all chapters."""
     dictionary: dict[str, str] = Field(default_factory=dict, max_length=5000)
     """Word to pinyin, such as `{"重庆": "chong2 qing4"}`."""
-    pauses: dict[Literal["sentence", "paragraph", "chapter"], Annotated[int, Field(ge=0, le=10_000)]] = Field(
-        default_factory=dict
-    )
+    pauses: dict[Pause, Annotated[int, Field(ge=0, le=10_000)]] = Field(default_factory=dict)
     """Silence in milliseconds after each."""
     loudness: Literal["r128", "acx", "none"] = "r128"
     """Level to which all chapters are brought."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -13,7 +13,7 @@ from jobs.record import Blob, Job, Output, Warn
 from jobs.settings import Settings
 from jobs.specs import AudiobookSpec, ChapterSpec
 from jobs.states import Kind, Status
-from speech.books import Book, Chapter, book_of_chapters, read_book, selected
+from speech.books import Book, Chapter, book_of_chapters, read_book, selected, voices_by_chapter
 from speech.books.building import shown_title
 from speech.books.loudness import Loudness
 from speech.books.m4b import BookTags, ChapterMark, Part, assemble_m4b
@@ -22,11 +22,15 @@ from speech.books.plan import PlanOptions, plan_of
 from speech.books.reading import with_details
 from speech.books.script import Pauses
 from speech.errors import SpeechError
+from speech.text.lexicon import Lexicon
 from workers.parents import LISTED_FILES, Child, Family, as_json, at_home, options_for, problem_of
 from workers.session import JobFailed, Session
 
 MASTER = ".master.m4a"
 """A chapter's AAC where its own format is another one; hidden from clients by its dot."""
+
+PLANNED_CHAPTERS = 200
+"""Most chapters of a plan in the job's record."""
 
 
 @dataclass(frozen=True)
@@ -68,10 +72,12 @@ class Audiobooks:
         try:
             book = self._book(session.job, spec)
             self._check_size(book)
+            Lexicon(spec.dictionary)  # a wrong reading is told now, and not by every chapter
             if spec.plan:
                 return self._dry_run(session.job, spec, book)
             numbers = selected(spec.chapters_selected, len(book.chapters))
-            self.family.submit(session, self._children(session.job, book, numbers))
+            voices = voices_by_chapter(spec.chapter_voices, len(book.chapters))
+            self.family.submit(session, self._children(session.job, book, numbers, voices))
         except SpeechError as error:
             raise JobFailed(error.code, "The book cannot be read", error.detail) from error
         return None
@@ -101,19 +107,30 @@ class Audiobooks:
             raise JobFailed("too_many_chapters", "Too many chapters", f"file: {len(book.chapters)}, over {limit}")
 
     def _dry_run(self, job: Job, spec: AudiobookSpec, book: Book) -> Output:
-        pauses = Pauses.of({str(name): value for name, value in spec.pauses.items()})
-        options = PlanOptions(spec.chapters_selected, spec.speak_titles, spec.speed, pauses)
+        options = PlanOptions(
+            selection=spec.chapters_selected,
+            speak_titles=spec.speak_titles,
+            speed=spec.speed,
+            pauses=Pauses.of({str(name): value for name, value in spec.pauses.items()}),
+            voice=spec.voice,
+            chapter_voices=spec.chapter_voices,
+            dialogue_voice=spec.dialogue_voice,
+            words=spec.dictionary,
+        )
         plan = plan_of(book, options).to_json()
         blob = self.store.put(job.id, as_json(plan), name="plan.json", media_type="application/json")
+        if len(plan["chapters"]) > PLANNED_CHAPTERS:  # the record of a job must stay small; the file has them all
+            plan = {**plan, "chapters": plan["chapters"][:PLANNED_CHAPTERS], "chapters_truncated": True}
         return Output(files=(blob,), extra={"plan": plan})
 
-    def _children(self, job: Job, book: Book, numbers: Sequence[int]) -> Iterator[Child]:
+    def _children(self, job: Job, book: Book, numbers: Sequence[int], voices: Mapping[int, str]) -> Iterator[Child]:
         options = options_for(job, ChapterSpec)
         for number in numbers:
             chapter = book.chapters[number - 1]
             text = ChapterText(number, len(book.chapters), chapter.title, chapter.paragraphs)
             title = shown_title(chapter, number)
-            spec = options.model_copy(update={"title": title})
+            own = {"voice": voices[number]} if number in voices else {}
+            spec = options.model_copy(update={"title": title, **own})
             blob = self.store.put(job.id, text.to_bytes(), name="chapter.json", media_type="application/json")
             yield Child(number, Kind.CHAPTER, spec, (blob,), {"path": title})
 
@@ -171,7 +188,9 @@ def _entries(book: Book, children: Sequence[Job], marks: Sequence[ChapterMark]) 
     places = iter(marks)
     for child in children:
         chapter = book.chapters[child.index - 1]
-        known = ChapterEntry(child.index, child.spec["title"], chapter.characters, skipped=chapter.skipped)
+        known = ChapterEntry(
+            child.index, child.spec["title"], chapter.characters, skipped=chapter.skipped, voice=child.spec.get("voice")
+        )
         problem = problem_of(child)
         if problem is not None:
             yield replace(known, error=problem.detail)

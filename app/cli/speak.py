@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
@@ -10,14 +12,17 @@ from typing import TYPE_CHECKING, Any, get_args
 import click
 
 from app.cli.context import pass_options
+from app.cli.plans import plan_lines
 from app.cli.results import announce, common, exit_if_some_failed, finish, save, submit_options
-from jobs.specs import AudioFormat, SubtitleFormat
+from jobs.specs import AudioFormat, Pause, SubtitleFormat
 
 if TYPE_CHECKING:
     from app.cli.context import Options
+    from app.client import Client, JobObject
 
 FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 OUTPUT = click.Path(path_type=Path, allow_dash=True)
+PAUSES = get_args(Pause)
 FORMATS = click.Choice(get_args(AudioFormat))
 
 
@@ -107,8 +112,16 @@ def _fields(fields: dict[str, Any], output: Path | None) -> dict[str, Any]:
 @click.option("--cover", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A JPEG or PNG.")
 @click.option("--chapters", "chapters_selected", metavar="RANGES", help="Such as 1-3,5.")
 @click.option("--speak-titles/--no-speak-titles", default=None)
+@click.option(
+    "--chapter-voice",
+    "chapter_voices",
+    multiple=True,
+    metavar="RANGES=VOICE",
+    help="Such as 2,4-6=demo/M7. Repeatable.",
+)
 @click.option("--dialogue-voice", help="Voice of quoted speech.")
 @click.option("--dictionary", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Lines: WORD PINYIN.")
+@click.option("--pause", "pauses", multiple=True, metavar="AFTER=MS", help=f"After a {', '.join(PAUSES)}. Repeatable.")
 @click.option("--loudness", type=click.Choice(["r128", "acx", "none"]))
 @click.option("--plan", is_flag=True, default=None, help="Only say what would be done.")
 @voice_options
@@ -130,6 +143,8 @@ def book(
     """Speak a book: FILE is an .epub, .txt or .md."""
     request = _fields(fields, None)
     request["dictionary"] = _dictionary(dictionary) if dictionary else None
+    request["chapter_voices"] = _pairs("--chapter-voice", request["chapter_voices"]) or None
+    request["pauses"] = _pauses(request["pauses"]) or None
     with options.client() as client:
         job = client.audiobook(file, cover=cover, **request)
         if no_wait:
@@ -137,8 +152,39 @@ def book(
             return
         good = finish(client, options, [job])
         for ended in good:
-            save(client, options, ended, output or Path(file.stem), Path(file.stem))
+            if request["plan"] and not options.as_json:
+                _show_plan(client, ended)
+            if output or not request["plan"]:
+                save(client, options, ended, output or Path(file.stem), Path(file.stem))
         exit_if_some_failed(context, [job], good)
+
+
+def _show_plan(client: Client, job: JobObject) -> None:
+    found = next(file for file in job.output.files if file.name == "plan.json") if job.output else None
+    with tempfile.TemporaryDirectory() as folder:
+        plan = json.loads(client.download(found, folder).read_bytes()) if found else {}
+    for line in plan_lines(plan):
+        click.echo(line)
+
+
+def _pairs(option: str, given: tuple[str, ...]) -> dict[str, str]:
+    found = {}
+    for one in given:
+        key, equals, value = one.partition("=")
+        if not (equals and key.strip() and value.strip()):
+            raise click.BadParameter(f"{one!r} is not of the form KEY=VALUE", param_hint=option)
+        found[key.strip()] = value.strip()
+    return found
+
+
+def _pauses(given: tuple[str, ...]) -> dict[str, int]:
+    pairs = _pairs("--pause", given)
+    wrong = [f"{name}={value}" for name, value in pairs.items() if name not in PAUSES or not value.isdecimal()]
+    if wrong:
+        raise click.BadParameter(
+            f"{wrong[0]} must be one of {', '.join(PAUSES)} and milliseconds", param_hint="--pause"
+        )
+    return {name: int(value) for name, value in pairs.items()}
 
 
 def _dictionary(path: Path) -> dict[str, str]:

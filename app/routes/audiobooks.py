@@ -14,7 +14,7 @@ from app.services import services
 from app.submit import Intake, accept
 from app.uploads import Wanted, book, is_multipart, new_job, picture, receive
 from jobs.record import Blob
-from jobs.specs import AudiobookSpec, ChapterText
+from jobs.specs import AudiobookSpec, ChapterText, VoiceOptions
 from jobs.states import Kind
 
 blueprint = Blueprint("audiobooks", __name__)
@@ -70,6 +70,8 @@ def _stored(job_id: str, chapters: list[ChapterText]) -> Blob:
 
 def _accepted(job_id: str, spec: AudiobookSpec, inputs: list[Blob]) -> Response:
     check_voice(spec)
-    check_voice(spec.model_copy(update={"voice": spec.dialogue_voice, "emotion": None}), "dialogue_")
+    check_voice(VoiceOptions(voice=spec.dialogue_voice), "dialogue_")
+    for chapters, voice in spec.chapter_voices.items():
+        check_voice(VoiceOptions(voice=voice, emotion=spec.emotion), f"chapter_voices.{chapters}.")
     check_webhook(spec)
     return accept(Intake(job_id, Kind.AUDIOBOOK, spec.model_copy(update={"chapters": None}), inputs))

@@ -21,7 +21,7 @@ from speech.books.order import chapter_name, natural_key
 from speech.books.plan import Plan, PlannedChapter, PlanOptions, plan_of
 from speech.books.reading import book_of_chapters, read_book, with_details
 from speech.books.script import Pauses, script
-from speech.books.selection import selected
+from speech.books.selection import selected, voices_by_chapter
 
 __all__ = [
     "Book",
@@ -51,6 +51,7 @@ __all__ = [
     "script",
     "selected",
     "shown_title",
+    "voices_by_chapter",
     "with_details",
     "with_pauses",
     "write_chapter",

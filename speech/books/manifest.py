@@ -31,6 +31,7 @@ class ChapterEntry:
     loudness: Loudness | None = None
     warnings: Sequence[str] = ()
     error: str | None = None
+    voice: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return a JSON object."""
@@ -41,6 +42,7 @@ class ChapterEntry:
             "seconds": round(self.seconds, 3),
             "start_seconds": None if self.start is None else round(self.start, 3),
             "characters": self.characters,
+            "voice": self.voice,
             "sentences": self.sentences,
             "skipped_sentences": list(self.skipped_sentences),
             "skipped": dict(self.skipped),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from speech.books import BookError, chapter_name, natural_key, selected
+from speech.books import BookError, chapter_name, natural_key, selected, voices_by_chapter
 
 
 def test_names_sort_as_people_count():
@@ -58,3 +58,27 @@ def test_a_wrong_choice_names_the_part_and_the_last_chapter(selection):
     with pytest.raises(BookError, match=r"chapters_selected.*1 to 6") as caught:
         selected(selection, 6)
     assert caught.value.code == "bad_selection"
+
+
+def test_chapters_may_have_voices_of_their_own():
+    assert voices_by_chapter({"2,4-5": "demo/M7", "1": "demo/F7"}, 6) == {
+        1: "demo/F7",
+        2: "demo/M7",
+        4: "demo/M7",
+        5: "demo/M7",
+    }
+    assert voices_by_chapter({}, 6) == {}
+
+
+@pytest.mark.parametrize(
+    ("voices", "why"),
+    [
+        ({"7": "demo"}, "'7' does not name chapters of this book; the book has chapters 1 to 6"),
+        ({"1-3": "demo/F7", "3": "demo/M7"}, "chapter 3 is given two voices"),
+    ],
+)
+def test_voices_of_chapters_that_are_not_there_or_have_two_are_refused(voices, why):
+    with pytest.raises(BookError, match=why) as caught:
+        voices_by_chapter(voices, 6)
+    assert caught.value.code == "bad_selection"
+    assert caught.value.detail.startswith("chapter_voices: ")

@@ -88,3 +88,17 @@ def test_the_manifest_lists_chapters_in_order_with_what_was_measured():
     assert made["chapters"][0]["skipped_sentences"] == ["☃"]
     assert made["chapters"][2]["error"] == "no such voice"
     assert json.loads(json.dumps(made, ensure_ascii=False)) == made
+
+
+def test_the_plan_says_who_speaks_and_which_words_of_the_dictionary_stand_in_the_text():
+    book = book_of_chapters([("一", "他说：“我去重庆。”然后走了。"), ("二", "重庆很大。"), ("三", "完了。")])
+    options = PlanOptions(
+        selection="1-2", voice="demo", chapter_voices={"2": "demo/M7"}, dialogue_voice="demo/F7",
+        words=["重庆", "长安", "完了"],
+    )  # fmt: skip
+    plan = plan_of(book, options).to_json()
+    assert [chapter["voice"] for chapter in plan["chapters"]] == ["demo", "demo/M7", "demo"]
+    assert [chapter["dialogue_characters"] for chapter in plan["chapters"]] == [len("“我去重庆。”"), 0, 0]
+    assert plan["dialogue_voice"] == "demo/F7"
+    assert plan["dictionary"] == {"重庆": 2, "长安": 0, "完了": 0}, "chapters that are not chosen do not count"
+    assert plan_of(book).to_json()["chapters"][0]["dialogue_characters"] == 0
