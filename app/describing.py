@@ -48,8 +48,8 @@ class Operation:
     success: Mapping[int, str]
     errors: Sequence[int] = ()
     answer: type[BaseModel] | None = None
-    media_type: str = ""
-    """Of an answer that is no JSON."""
+    media_types: Sequence[str] = ()
+    """Of an answer that is no JSON, or not always."""
     body: Body | None = None
     parameters: Sequence[Parameter] = ()
     description: str = ""

@@ -37,6 +37,7 @@ ERRORS = {
     503: "Redis or the store is away; `Retry-After` says when to try again.",
 }
 RETRIED = frozenset({429, 503})
+BODILESS = frozenset({204, 304})
 
 
 @functools.cache
@@ -133,15 +134,19 @@ def _with_required(model: str, required: Sequence[str]) -> dict[str, Any]:
     return {"allOf": [reference], "required": list(required)} if required else reference
 
 
+def _answers(operation: Operation) -> dict[str, Any]:
+    content: dict[str, Any] = {media_type: {} for media_type in operation.media_types}  # bytes and events: any
+    if operation.answer is not None:
+        content["application/json"] = {"schema": {"$ref": REFERENCE.format(model=operation.answer.__name__)}}
+    return content
+
+
 def _responses(operation: Operation) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for status, description in operation.success.items():
         success: dict[str, Any] = {"description": description}
-        if operation.answer is not None:
-            schema = {"$ref": REFERENCE.format(model=operation.answer.__name__)}
-            success["content"] = {"application/json": {"schema": schema}}
-        elif operation.media_type:
-            success["content"] = {operation.media_type: {"schema": {"type": "string"}}}
+        if status not in BODILESS and (content := _answers(operation)):
+            success["content"] = content
         if status == 202 and operation.body is not None:
             success["headers"] = {
                 "Location": {"description": "The job's address.", "schema": {"type": "string"}},

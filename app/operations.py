@@ -137,7 +137,7 @@ OPERATIONS: list[Operation] = [
             204: "It has ended, and Last-Event-ID is its last event.",
         },
         JOB_ERRORS,
-        media_type="text/event-stream",
+        media_types=["text/event-stream"],
         parameters=[JOB_ID, Parameter("Last-Event-ID", "header", "ID of the last event that was seen.")],
     ),
     Operation(
@@ -148,7 +148,7 @@ OPERATIONS: list[Operation] = [
         "Fetch a file of a result",
         {200: "The file.", 206: "A range of it.", 304: "The client has it already."},
         (*JOB_ERRORS, 416),
-        media_type="application/octet-stream",
+        media_types=["*/*"],
         parameters=[
             JOB_ID,
             Parameter("name", "path", "The file's name, from `output.files`."),
@@ -164,7 +164,7 @@ OPERATIONS: list[Operation] = [
         "Fetch the recording that a job transcribes",
         {200: "The recording.", 206: "A range of it.", 304: "The client has it already."},
         (*JOB_ERRORS, 416),
-        media_type="application/octet-stream",
+        media_types=["*/*"],
         parameters=[
             JOB_ID,
             Parameter("name", "path", "The recording's name, from `input.files`."),
@@ -180,7 +180,7 @@ OPERATIONS: list[Operation] = [
         "Hear a TTS job while it is being made",
         {200: "The sound from the first finished sentence on.", 206: "A range of a finished sound."},
         (*JOB_ERRORS, 409, 416),
-        media_type="audio/*",
+        media_types=["audio/*"],
         parameters=[JOB_ID],
         description="WAV and PCM at the voice's own rate grow; another sound is sent when it is finished.",
     ),
@@ -267,7 +267,7 @@ OPERATIONS: list[Operation] = [
         "Figures for Prometheus",
         {200: "Prometheus' text format."},
         (401, 403),
-        media_type="text/plain",
+        media_types=["text/plain"],
     ),
     Operation(
         "get",

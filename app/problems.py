@@ -27,6 +27,9 @@ RETRY_SECONDS = 5
 PASSING = (RedisAway, RedisSlow, OutOfMemoryError, ReadOnlyError, TryAgainError)
 """Faults of Redis that pass: it restarts, loads its file, fails over or is full."""
 
+FROM_WERKZEUG = {404: "not_found", 405: "method_not_allowed", 416: "range_not_satisfiable"}
+"""Codes of what the framework refuses; not made of the statuses' phrases, which change with Python's versions."""
+
 
 class Refusal(Exception):
     """A request that is answered with a problem."""
@@ -124,7 +127,7 @@ def _redis_error(error: RedisError) -> Response:
 
 def _http_error(error: HTTPException) -> Response:
     status = error.code or 500
-    code = HTTPStatus(status).phrase.lower().replace(" ", "_").replace("-", "_")
+    code = FROM_WERKZEUG.get(status, "bad_request" if status < 500 else "internal_error")
     kept = {name: value for name, value in error.get_headers() if name in {"Allow", "Retry-After", "Location"}}
     return problem(status, code, error.description or HTTPStatus(status).description, headers=kept)
 

@@ -6,6 +6,8 @@ from app import schemas
 from app.describing import SUBMIT_ERRORS, Body, Operation, Parameter
 from app.openai.specs import SpeechRequest, TranscriptionRequest, TranslationRequest
 
+EVENTS = "text/event-stream"
+
 OPENAI = [
     Operation(
         "post",
@@ -15,7 +17,7 @@ OPENAI = [
         "Speak a text and wait for it",
         {200: "The audio, or events `speech.audio.delta` and `speech.audio.done`."},
         (*SUBMIT_ERRORS, 404),
-        media_type="audio/*",
+        media_types=["audio/*", EVENTS],
         body=Body(SpeechRequest),
         openai=True,
     ),
@@ -28,6 +30,7 @@ OPENAI = [
         {200: "The transcript in the wanted format, or events `transcript.text.delta` and `transcript.text.done`."},
         (*SUBMIT_ERRORS, 404),
         schemas.TranscriptionObject,
+        media_types=["text/plain", "text/vtt", EVENTS],
         body=Body(TranscriptionRequest, json=False, files={"file": False}),
         openai=True,
     ),
@@ -40,6 +43,7 @@ OPENAI = [
         {200: "The translation in the wanted format."},
         (*SUBMIT_ERRORS, 404),
         schemas.TranscriptionObject,
+        media_types=["text/plain", "text/vtt"],
         body=Body(TranslationRequest, json=False, files={"file": False}),
         openai=True,
     ),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Blueprint, Response, jsonify, render_template
 
 from app.access import open_to_all
+from app.codes import CODES
 from app.openapi import document
 
 blueprint = Blueprint("pages", __name__)
@@ -33,6 +34,7 @@ def openapi() -> Response:
 @open_to_all
 def docs() -> Response:
     """Show the OpenAPI document for people: one page, nothing from elsewhere, no script."""
-    response = Response(render_template("docs.html", api=document()), content_type="text/html; charset=utf-8")
+    page = render_template("docs.html", api=document(), codes=CODES)
+    response = Response(page, content_type="text/html; charset=utf-8")
     response.headers["Cache-Control"] = CACHED
     return response
