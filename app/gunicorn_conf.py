@@ -2,6 +2,9 @@
 
 The workers are gevent's: an event stream or a slow upload costs a greenlet and no thread (docs/decisions/web-server.md
 has the measurement). Nothing imported here may bind names of `socket` or `threading` before gevent patches them.
+
+With results in an object store they are threads: its clients bring an asyncio loop in a thread of its own, which gevent
+would make a greenlet of.
 """
 
 from __future__ import annotations
@@ -11,13 +14,17 @@ from typing import Any
 from app.keys import Keyring
 from jobs.settings import settings
 
+MOST_THREADS = 1000
+"""Of one process; they are started as they are needed. An open event stream holds one."""
+
 _settings = settings()
 Keyring.read(_settings.api_keys).allow_binding(_settings.host)
 
 bind = f"{f'[{_settings.host}]' if ':' in _settings.host else _settings.host}:{_settings.port}"
 workers = _settings.web_workers
-worker_class = "gevent"
+worker_class = "gevent" if _settings.results in {"disk", "redis"} else "gthread"
 worker_connections = _settings.web_connections
+threads = 1 if worker_class == "gevent" else min(_settings.web_connections, MOST_THREADS)
 backlog = 2048
 
 timeout = 60  # a worker whose loop does not turn for so long is replaced; requests may take longer
@@ -36,6 +43,7 @@ control_socket_disable = True  # it would be one for all stacks of a user, in th
 
 def post_worker_init(worker: Any) -> None:  # noqa: ARG001 - gunicorn's signature
     """Finish a worker after gevent's patches."""
-    from app.greenlets import fsync_in_threads
+    if worker_class == "gevent":
+        from app.greenlets import fsync_in_threads
 
-    fsync_in_threads()
+        fsync_in_threads()

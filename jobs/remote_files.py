@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import io
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
@@ -19,6 +19,17 @@ from jobs.ids import is_id
 from jobs.ledger import PREFIX
 from jobs.record import Blob
 from jobs.settings import Settings
+
+OPTIONS: dict[str, dict[str, Any]] = {
+    "file": {"auto_mkdir": True},
+    "s3": {
+        # botocore's own minute for each of five tries is more than a request can wait.
+        "config_kwargs": {"connect_timeout": 5, "read_timeout": 30, "retries": {"max_attempts": 2}},
+        # What is read ahead of every range; s3fs would fetch 50 MB for the first byte.
+        "default_block_size": 4 * CHUNK,
+    },
+}
+"""Of some schemes, beside what their own variables say (`AWS_ENDPOINT_URL`, `AWS_ACCESS_KEY_ID`, …)."""
 
 
 class RedisStore:
@@ -85,15 +96,22 @@ class RedisStore:
 
 
 class FsspecStore:
-    """Blobs under any URL that fsspec knows (`s3://bucket/prefix`, `memory://…`)."""
+    """Blobs under any URL that fsspec knows (`s3://bucket/prefix`, `memory://…`).
+
+    An object appears whole or not at all: S3 and its like publish it with the last byte. Its name is the hash of its
+    content, so one of the right size need not be written again, and is never written over by half of itself.
+    """
 
     def __init__(self, url: str, **options: Any) -> None:
         import fsspec
 
-        if url.startswith("file:"):
-            options = {"auto_mkdir": True} | options
+        scheme = url.partition(":")[0]
         # Other processes write, too: a listing that was kept would hide what they wrote.
-        self._fs, self._root = fsspec.core.url_to_fs(url, use_listings_cache=False, **options)
+        options = {"use_listings_cache": False} | OPTIONS.get(scheme, {}) | options
+        try:
+            self._fs, self._root = fsspec.core.url_to_fs(url, **options)
+        except (ImportError, ValueError) as error:  # no such scheme, or its package is not installed
+            raise StoreError("store_unknown", f"VOXQUEUE_RESULTS={url}: {error}") from error
 
     def _folder(self, job_id: str) -> str:
         if not is_id(job_id):
@@ -104,23 +122,31 @@ class FsspecStore:
         self, job_id: str, source: Source, *, name: str = "", media_type: str = "", max_bytes: int | None = None
     ) -> Blob:
         """See `Store.put`. Spooled on this host first: an object's name is the hash of its content."""
+        folder = self._folder(job_id)
         digest, size = hashlib.sha256(), 0
-        with as_store_error("spooling a file failed"), tempfile.TemporaryFile() as spool:
+        with as_store_error("spooling a file failed"), tempfile.NamedTemporaryFile(prefix="voxqueue-") as spool:
             for chunk in capped(chunks_of(source), max_bytes):
                 digest.update(chunk)
                 size += len(chunk)
                 spool.write(chunk)
-            spool.seek(0)
-            with self._errors(), self._fs.open(f"{self._folder(job_id)}/{digest.hexdigest()}", "wb") as target:
-                while chunk := spool.read(CHUNK):
-                    target.write(chunk)
+            spool.flush()
+            with self._errors():
+                path = f"{folder}/{digest.hexdigest()}"
+                if not self._is_there(path, size):
+                    self._fs.put_file(spool.name, path)
         return Blob(digest.hexdigest(), size, name, media_type)
 
+    def _is_there(self, path: str, size: int) -> bool:
+        try:
+            return int(self._fs.size(path) or 0) == size
+        except FileNotFoundError:
+            return False
+
     def open(self, job_id: str, blob: Blob) -> IO[bytes]:
-        """See `Store.open`."""
+        """See `Store.open`. Read in pieces as they are asked for."""
         with self._errors(blob):
-            opened: IO[bytes] = self._fs.open(f"{self._folder(blob.home or job_id)}/{blob.key}", "rb")
-            return opened
+            opened = self._fs.open(f"{self._folder(blob.home or job_id)}/{blob.key}", "rb")
+            return io.BufferedReader(_ObjectReader(opened, lambda: self._errors(blob)), CHUNK)
 
     @contextlib.contextmanager
     def path(self, job_id: str, blob: Blob) -> Iterator[Path]:
@@ -140,23 +166,62 @@ class FsspecStore:
             self._fs.rm(self._folder(job_id), recursive=True)
 
     def job_ids(self) -> Iterator[str]:
-        """See `Store.job_ids`."""
+        """See `Store.job_ids`. A listing for each shard: their objects are not looked at."""
+        for shard in self._names(self._root):
+            yield from (name for name in self._names(f"{self._root}/{shard}") if is_id(name))
+
+    def _names(self, folder: str) -> list[str]:
         with self._errors():
-            found = {path.rsplit("/", 2)[-2] for path in self._fs.find(self._root)}
-        yield from (job_id for job_id in sorted(found) if is_id(job_id))
+            try:
+                found = self._fs.ls(folder, detail=False)
+            except FileNotFoundError:
+                return []
+        return sorted(path.rstrip("/").rpartition("/")[2] for path in found)
 
     @contextlib.contextmanager
     def _errors(self, blob: Blob | None = None) -> Iterator[None]:
+        """Name failures of the store as such. A missing object is `NotFound` for a reader, a missing bucket is not."""
         try:
             yield
         except JobsError:
             raise
-        except FileNotFoundError as error:
-            if blob is None:
-                raise
-            raise NotFound("file_gone", f"the file {blob.name or blob.key} is not there any more") from error
         except Exception as error:  # every fsspec backend has its own exceptions
-            raise StoreError("store_failed", f"the object store failed: {type(error).__name__}: {error}") from error
+            if isinstance(error, FileNotFoundError) and blob is not None:
+                raise NotFound("file_gone", f"the file {blob.name or blob.key} is not there any more") from error
+            detail = f"the object store {self._root} failed: {type(error).__name__}: {error}"
+            raise StoreError("store_failed", detail) from error
+
+
+class _ObjectReader(io.RawIOBase):
+    """An object as a file whose failures are the store's."""
+
+    def __init__(self, opened: IO[bytes], errors: Callable[[], contextlib.AbstractContextManager[None]]) -> None:
+        self._opened = opened
+        self._errors = errors
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        with self._errors():
+            return self._opened.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._opened.tell()
+
+    def readinto(self, buffer: Any) -> int:
+        with self._errors():
+            data = self._opened.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._opened.close()
+        super().close()
 
 
 @contextlib.contextmanager

@@ -1,8 +1,11 @@
 """A private Valkey server for the tests of a session, empty for every test that asks for it."""
 
 import contextlib
+import os
+import signal
 import socket
 import subprocess
+import sys
 import time
 
 import pytest
@@ -95,3 +98,80 @@ def own_valkey(tmp_path):
     server = ValkeyProcess(tmp_path).start()
     yield server
     server.kill()
+
+
+class ObjectStore:
+    """An S3 server (moto's) on a loopback port of its own, with a bucket; it forgets all when it is killed."""
+
+    def __init__(self):
+        self.port = free_port()
+        self.url = "s3://bucket/results"
+        self.environment = {
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{self.port}",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+            "AWS_DEFAULT_REGION": "us-east-1",
+        }
+        self._process = None
+
+    def start(self):
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import BotoCoreError
+
+        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        keys = {"aws_access_key_id": "test", "aws_secret_access_key": "test", "region_name": "us-east-1"}
+        patient = Config(retries={"max_attempts": 0})
+        self.client = boto3.client("s3", endpoint_url=self.environment["AWS_ENDPOINT_URL"], config=patient, **keys)
+        end = time.monotonic() + PATIENCE
+        while True:
+            with contextlib.suppress(BotoCoreError):
+                self.client.create_bucket(Bucket="bucket")
+                return self
+            assert time.monotonic() < end, "the S3 server did not answer"
+            assert self._process.poll() is None, "the S3 server ended by itself"
+            time.sleep(0.05)
+
+    def keys(self):
+        """Names of all objects, and of uploads that are under way."""
+        found = self.client.list_objects_v2(Bucket="bucket").get("Contents", [])
+        parts = self.client.list_multipart_uploads(Bucket="bucket").get("Uploads", [])
+        return [one["Key"] for one in found], [one["Key"] for one in parts]
+
+    def pause(self):
+        """Let it hang: connections are taken and not answered."""
+        os.kill(self._process.pid, signal.SIGSTOP)
+
+    def go_on(self):
+        os.kill(self._process.pid, signal.SIGCONT)
+
+    def kill(self):
+        self._process.kill()
+        self._process.wait(PATIENCE)
+
+
+@pytest.fixture(scope="session")
+def object_store_server():
+    """Give the S3 server of the whole session; some seconds to start. Tests want `object_store`."""
+    server = ObjectStore().start()
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def object_store(object_store_server, monkeypatch):
+    """Give an S3 server with an empty bucket, whose address and keys stand in the environment."""
+    for name, value in object_store_server.environment.items():
+        monkeypatch.setenv(name, value)
+    for key in object_store_server.keys()[0]:
+        object_store_server.client.delete_object(Bucket="bucket", Key=key)
+    forget_file_systems()
+    return object_store_server
+
+
+def forget_file_systems():
+    """Have fsspec make file systems anew: it keeps them by their arguments and knows nothing of the environment."""
+    from s3fs import S3FileSystem
+
+    S3FileSystem.clear_instance_cache()

@@ -24,8 +24,10 @@ Handler = Callable[[Session], Output | None]
 PASS_ON_SECONDS = 0.5
 ENDING_SECONDS = 10
 """A process whose engine broke ends well within this."""
-STORE_ATTEMPTS = 3
-"""Attempts at which a failing store is forgiven: a full disk may be emptied meanwhile."""
+STORE_PAUSES = (1.0, 5.0, 20.0)
+"""Seconds after which a job whose store failed goes on, once each: an object store restarts, a full disk is emptied."""
+HOPELESS = frozenset({"too_large_for_redis"})
+"""Failures of the store that another try does not mend."""
 
 
 class Runner:
@@ -71,7 +73,7 @@ class Runner:
         try:
             with self._admission(session):
                 session.check()
-                output = self._handle(session, handler)
+                output = self._through_outages(session, handler)
             return self._commit(session, output)
         except Stop as stop:
             return self._stopped(session.claim, stop.wish)
@@ -80,9 +82,21 @@ class Runner:
         except (EngineBroken, SchedulerStopped) as error:
             return self._engine_gone(session, error)
         except StoreError as error:
-            return self._store_failed(session, error)
+            return self._fail(session, JobFailed(error.code, "The store failed", error.detail))
         except Exception as error:  # noqa: BLE001 - whatever it is, the job ends and the client hears of it
             return self._fail(session, _failure_of(session, error))
+
+    def _through_outages(self, session: Session, handler: Handler) -> Output | None:
+        """Do the work; if the store fails, again after a pause, from the last finished unit on."""
+        for pause in STORE_PAUSES:
+            try:
+                return self._handle(session, handler)
+            except StoreError as error:
+                if error.code in HOPELESS:
+                    raise
+                log.warning("job %s: %s; again in %.0f s", session.job.id, error.detail, pause)
+                session.rest(pause)
+        return self._handle(session, handler)
 
     def _handle(self, session: Session, handler: Handler) -> Output | None:
         """Do the work. When the engine breaks, wait for the end of the process before anybody else is admitted.
@@ -149,12 +163,6 @@ class Runner:
             pass  # taken meanwhile; the other process goes on
         log.warning("job %s: lease lost, nothing more is written", claim.id)
         return "lost"
-
-    def _store_failed(self, session: Session, error: StoreError) -> str:
-        if session.job.attempt < STORE_ATTEMPTS:
-            log.warning("job %s: %s; another attempt follows", session.job.id, error.detail)
-            return self._stopped(session.claim, Wish.YIELD)
-        return self._fail(session, JobFailed(error.code, "The store failed", error.detail))
 
     def _fail(self, session: Session, failure: JobFailed) -> str:
         problem: Problem = failure.problem

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -97,6 +98,24 @@ class Session:
                 f"the job was not done within timeout_seconds={self.job.timeout_seconds:g}; "
                 "give it more time or a higher priority",
             )
+
+    def rest(self, seconds: float) -> None:
+        """Wait before the work begins again; what it noted for the time after its commit is void.
+
+        Raises `Stop` or `JobFailed` like `check`, as soon as somebody wishes it. A wish to yield must wait: the next
+        thread would meet the same failure at once.
+        """
+        self.after_commit.clear()
+        woken = threading.Event()
+        self.on_wish = woken.set
+        end = min(time.monotonic() + seconds, self.deadline or math.inf)
+        try:
+            while (left := end - time.monotonic()) > 0 and self._wish <= Wish.YIELD:
+                woken.wait(left)
+                woken.clear()
+        finally:
+            self.on_wish = _nothing
+        self.check()
 
     def units(self) -> dict[str, dict[str, Any]]:
         """Return the journal: units that an earlier attempt or slice has finished."""

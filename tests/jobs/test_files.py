@@ -25,7 +25,7 @@ def disk(tmp_path):
     return DiskStore(tmp_path / "jobs")
 
 
-@pytest.fixture(params=["disk", "redis", "memory", "file"])
+@pytest.fixture(params=["disk", "redis", "memory", "file", pytest.param("s3", marks=pytest.mark.slow)])
 def store(request, tmp_path, redis_url):
     match request.param:
         case "disk":
@@ -34,6 +34,8 @@ def store(request, tmp_path, redis_url):
             return RedisStore(connect(redis_url, decode=False), max_blob_bytes=10_000_000, ttl_seconds=100)
         case "memory":
             return FsspecStore(f"memory://{new_id()}")
+        case "s3":
+            return FsspecStore(request.getfixturevalue("object_store").url)
     return FsspecStore(f"file://{tmp_path}/objects")
 
 
@@ -223,23 +225,17 @@ class TestRedis:
             store.put(new_id(), b"x")
 
 
-class TestObjectStore:
-    def test_its_own_exceptions_become_a_clear_failure(self, monkeypatch):
-        store = FsspecStore(f"memory://{new_id()}")
-
-        def fail(*_, **__):
-            raise RuntimeError("bucket on fire")
-
-        monkeypatch.setattr(store._fs, "open", fail)
-        with pytest.raises(StoreError, match="bucket on fire"):
-            store.put(new_id(), b"x")
-
+class TestAnyFsspecUrl:
     def test_another_processs_blob_is_seen_after_a_listing(self, tmp_path):
         one, two = FsspecStore(f"file://{tmp_path}"), FsspecStore(f"file://{tmp_path}")
         assert list(two.job_ids()) == []
         blob = one.put(job_id := new_id(), b"x")
         assert list(two.job_ids()) == [job_id]
         assert two.open(job_id, blob).read() == b"x"
+
+    def test_a_scheme_that_nobody_knows(self):
+        with pytest.raises(StoreError, match="VOXQUEUE_RESULTS=nowhere://x"):
+            FsspecStore("nowhere://x")
 
 
 def test_the_settings_choose_the_store(tmp_path, redis_url):

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from jobs.errors import StoreError
 from jobs.ids import new_id
 from jobs.ledger import Ledger, NewJob
 from jobs.queries import Queries
@@ -243,3 +244,62 @@ def test_a_job_that_was_in_hand_at_two_deaths_runs_alone(process, redis):
     innocent_thread.join(PATIENCE)
     suspect_thread.join(PATIENCE)
     assert innocent_outcome == suspect_outcome == ["succeeded"]
+
+
+class FailingStore:
+    """A handler whose store fails some times before the work is done."""
+
+    def __init__(self, work, failures, code="store_failed"):
+        self.work, self.left, self.code = work, failures, code
+        self.failed = threading.Event()
+
+    def __call__(self, session):
+        self.session = session
+        session.after_commit.append(lambda: None)
+        if self.left:
+            self.left -= 1
+            self.failed.set()
+            raise StoreError(self.code, "the bucket is away")
+        assert len(session.after_commit) == 1
+        return self.work(session)
+
+
+class TestStoreAway:
+    """A store that fails: the job goes on when it is back, and fails with its reason when it is not."""
+
+    @pytest.fixture(autouse=True)
+    def short_pauses(self, monkeypatch):
+        monkeypatch.setattr("workers.runner.STORE_PAUSES", (0.01, 0.02, 0.03))
+
+    def run(self, process, handler):
+        process.engine.go.set()
+        delivery = process.submit([1, 2])
+        return delivery.id, process.runner.run(delivery.id, delivery.sequence, handler)
+
+    def test_an_outage_is_waited_for_in_the_same_attempt(self, process):
+        job_id, outcome = self.run(process, FailingStore(process.work, failures=3))
+        assert outcome == "succeeded"
+        assert process.queries.get(job_id).attempt == 1
+
+    @pytest.mark.parametrize(("code", "tries"), [("store_failed", 4), ("store_full", 4), ("too_large_for_redis", 1)])
+    def test_a_store_that_stays_away_fails_the_job_with_its_reason(self, process, code, tries):
+        handler = FailingStore(process.work, failures=9, code=code)
+        with pytest.raises(JobFailed, match="the bucket is away"):
+            self.run(process, handler)
+        assert 9 - handler.left == tries
+
+    @pytest.mark.parametrize(("wish", "outcome"), [(Wish.CANCEL, "canceled"), (Wish.DRAIN, "released")])
+    def test_nobody_waits_for_a_pause_to_end(self, process, monkeypatch, wish, outcome):
+        monkeypatch.setattr("workers.runner.STORE_PAUSES", (PATIENCE,))
+        handler = FailingStore(process.work, failures=1)
+        delivery = process.submit([1])
+        found = []
+        thread = threading.Thread(
+            target=lambda: found.append(process.runner.run(delivery.id, delivery.sequence, handler))
+        )
+        thread.start()
+        assert handler.failed.wait(PATIENCE)
+        for wanted in (Wish.YIELD, wish):
+            handler.session.want(wanted)
+        thread.join(PATIENCE / 2)
+        assert found == [outcome]
