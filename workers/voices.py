@@ -7,13 +7,12 @@ import logging
 import time
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from jobs.settings import Settings
 from speech.text import FrontEnd
 from speech.tts import Line, Utterance, Voice
-from speech.tts.hub import list_voices, resolve_voice
+from speech.tts.hub import voice_names
 from workers.catalogue import VoiceEntry
 from workers.memory import empty_cuda_cache, limit_cuda_memory
 
@@ -55,9 +54,13 @@ class VoiceEngine:
         began = time.monotonic()
         settings = self._settings
         limit_cuda_memory(settings.gpu_memory_share)
-        for folder in voice_folders(settings.tts_voice):
+        for name in voice_names(settings.tts_voice):
             voice = Voice.load(
-                folder, device=settings.device, precision=settings.tts_precision, vocoder=settings.vocoder
+                settings.tts_voice,
+                name=name,
+                device=settings.device,
+                precision=settings.tts_precision,
+                vocoder=settings.vocoder,
             )
             self._voices[voice.name] = voice
             log.info("voice %s: %s", voice.name, voice.report())
@@ -112,12 +115,3 @@ class VoiceEngine:
     def report(self) -> dict[str, Any]:
         """Return device, precision, engine and times for `/v1/workers`."""
         return self._facts
-
-
-def voice_folders(wanted: str) -> list[Path]:
-    """Return the folders of a model's voices, the default one first. Raises `ModelError`."""
-    default = resolve_voice(wanted).path
-    root = default.parent.parent
-    if Path(wanted).resolve() == default.resolve() or not (root / "voices" / "voices.json").is_file():
-        return [default]
-    return [root / "voices" / name for name in list_voices(root)]

@@ -8,7 +8,7 @@ import logging
 import sys
 from pathlib import Path
 
-from speech.errors import SpeechError
+from speech.errors import ModelError, SpeechError
 from speech.tts.engines import cache_folder, list_engines
 from speech.tts.hub import list_voices, pull, resolve_voice
 
@@ -60,7 +60,10 @@ def _check(wanted: argparse.Namespace) -> int:
     from speech.tts.vocoding import WINDOW_FRAMES, WINDOW_ROWS
 
     device = resolve_device(wanted.device)
-    generator, _ = load_vocoder(resolve_voice(wanted.voice, wanted.name).path / "voc")
+    found = resolve_voice(wanted.voice, wanted.name)
+    if found.voc is None:
+        raise ModelError(f"{found.path} has no vocoder", code="no_vocoder")
+    generator, _ = load_vocoder(found.voc)
     generator.to(device.torch_name)
     key = engine_key(generator, device, wanted.precision, WINDOW_FRAMES, WINDOW_ROWS)
     file = key.file_in(cache_folder())

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from speech.errors import ModelError
 from speech.tts.adaptor import Memory, VarianceAdaptor
-from speech.tts.checkpoint import Weights, newest_checkpoint, read_checkpoint
+from speech.tts.checkpoint import NetworkFiles, Weights, newest_checkpoint, read_checkpoint
 from speech.tts.config import AcousticConfig, read_acoustic_config
 from speech.tts.decoder import PncaDecoder
 from speech.tts.decoding import BufferSource, DecoderInput, decode
@@ -64,7 +64,7 @@ class Encoded:
 class Sambert(Network):
     """Encoder, variance adaptor, decoder and postnet with one voice's weights."""
 
-    def __init__(self, weights: Weights, config: AcousticConfig, folder: Path) -> None:
+    def __init__(self, weights: Weights, config: AcousticConfig, files: NetworkFiles) -> None:
         super().__init__()
         self.config = config
         self.symbols = SymbolTable(
@@ -74,7 +74,7 @@ class Sambert(Network):
         self._check_tables(weights)
         self.emotions = embedding(weights, "emo_tokenizer")
         self.speakers = None if config.speaker_vector else embedding(weights, "spk_tokenizer")
-        self.register_buffer("speaker_vector", _speaker_vector(folder) if config.speaker_vector else None)
+        self.register_buffer("speaker_vector", _speaker_vector(files.speaker_vector) if config.speaker_vector else None)
         self.pauses = FilledPauses(weights.under("FP_predictor")) if config.filled_pauses else None
         self.adaptor = VarianceAdaptor(
             weights.under("variance_adaptor"), config.predictor_shift, config.frames_per_step
@@ -85,7 +85,7 @@ class Sambert(Network):
         self.postnet = Postnet(weights.under("mel_postnet"), config)
         self.buffer_source = BufferSource()
         if config.nsf:
-            scale, offset = _f0_scale(config, folder)
+            scale, offset = _f0_scale(config, files.f0_statistics)
             self.f0_scale, self.f0_offset = scale, offset
 
     def _check_tables(self, weights: Weights) -> None:
@@ -216,11 +216,12 @@ def similar_groups(lengths: Sequence[int], most: int) -> list[list[int]]:
     return groups
 
 
-def load_acoustic(folder: Path) -> Sambert:
-    """Load ``<folder>/config.yaml``, ``ckpt/checkpoint_<n>.pth``, ``se.npy``, ``mvn.npy``; raise ModelError."""
-    config = read_acoustic_config(folder / "config.yaml")
-    weights = read_checkpoint(newest_checkpoint(folder / "ckpt"), "model")
-    return Sambert(weights, config, folder).eval()
+def load_acoustic(where: Path | NetworkFiles) -> Sambert:
+    """Load an ``am/`` folder (``config.yaml``, ``ckpt/``, ``se.npy``, ``mvn.npy``) or such files; raise ModelError."""
+    files = NetworkFiles.of(where)
+    config = read_acoustic_config(files.config)
+    weights = read_checkpoint(newest_checkpoint(files.checkpoints), "model")
+    return Sambert(weights, config, files).eval()
 
 
 def _stack(rows: Sequence[np.ndarray], device: torch.device) -> Tensor:
@@ -228,16 +229,16 @@ def _stack(rows: Sequence[np.ndarray], device: torch.device) -> Tensor:
     return nn.utils.rnn.pad_sequence([torch.from_numpy(row) for row in rows], batch_first=True).to(device)
 
 
-def _speaker_vector(folder: Path) -> Tensor:
-    return torch.from_numpy(_read_array(folder / "se.npy", "the speaker vector")).reshape(-1)
+def _speaker_vector(file: Path) -> Tensor:
+    return torch.from_numpy(_read_array(file, "the speaker vector")).reshape(-1)
 
 
-def _f0_scale(config: AcousticConfig, folder: Path) -> tuple[float, float]:
+def _f0_scale(config: AcousticConfig, file: Path) -> tuple[float, float]:
     if config.nsf_norm == "global":
         return config.nsf_maximum - config.nsf_minimum, config.nsf_minimum
-    mean_and_deviation = _read_array(folder / "mvn.npy", "mean and deviation of f0").reshape(-1)
+    mean_and_deviation = _read_array(file, "mean and deviation of f0").reshape(-1)
     if mean_and_deviation.size != 2:
-        raise ModelError(f"{folder / 'mvn.npy'} holds {mean_and_deviation.size} numbers, wanted 2 (f0 mean, deviation)")
+        raise ModelError(f"{file} holds {mean_and_deviation.size} numbers, wanted 2 (f0 mean, deviation)")
     return float(mean_and_deviation[1]), float(mean_and_deviation[0])
 
 

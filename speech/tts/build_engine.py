@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import sys
 from pathlib import Path
 
 from speech.device import resolve_device
 from speech.errors import SpeechError
+from speech.tts.checkpoint import NetworkFiles
 from speech.tts.tensorrt import build_here
 from speech.tts.vocoder import load_vocoder
 
@@ -15,8 +17,9 @@ from speech.tts.vocoder import load_vocoder
 def main(arguments: list[str] | None = None) -> int:
     """Build; return 0, or 1 after one line that says what is wrong."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("voc", type=Path, help="the vocoder's folder")
     parser.add_argument("out", type=Path, help="the file to write")
+    parser.add_argument("--config", type=Path, required=True, help="the vocoder's config.yaml")
+    parser.add_argument("--checkpoint", type=Path, required=True)
     parser.add_argument("--device", type=int, default=0)
     parser.add_argument("--precision", default="float16")
     parser.add_argument("--frames", type=int, required=True)
@@ -24,7 +27,8 @@ def main(arguments: list[str] | None = None) -> int:
     wanted = parser.parse_args(arguments)
     try:
         device = resolve_device(f"cuda:{wanted.device}")
-        generator, _ = load_vocoder(wanted.voc)
+        files = NetworkFiles.of(wanted.config.parent)
+        generator, _ = load_vocoder(dataclasses.replace(files, config=wanted.config, checkpoints=wanted.checkpoint))
         generator.to(device.torch_name)
         _say(f"exporting and building for windows of {wanted.rows} x {wanted.frames} frames")
         engine = build_here(generator, wanted.precision, wanted.frames, wanted.rows)

@@ -9,6 +9,7 @@ import pickle
 import re
 import zipfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,35 @@ def read_yaml(file: Path) -> dict[str, Any]:
     return content
 
 
+@dataclass(frozen=True)
+class NetworkFiles:
+    """Where one network of a voice lies: its settings, a folder of checkpoints (or a single one), and what goes along.
+
+    ``speaker_vector`` is needed by SE models only, ``f0_statistics`` by NSF models with mean and deviation.
+    """
+
+    config: Path
+    checkpoints: Path
+    speaker_vector: Path
+    f0_statistics: Path
+
+    @classmethod
+    def of(cls, where: Path | NetworkFiles) -> NetworkFiles:
+        """Return the files of an ``am/`` or ``voc/`` folder in the usual layout; named files stay as they are."""
+        if isinstance(where, NetworkFiles):
+            return where
+        return cls(where / "config.yaml", where / "ckpt", where / "se.npy", where / "mvn.npy")
+
+
 def newest_checkpoint(folder: Path) -> Path:
-    """Return ``checkpoint_<n>.pth`` with the largest n in a ``ckpt`` folder.
+    """Return ``checkpoint_<n>.pth`` with the largest n in a ``ckpt`` folder; a file stands for itself.
 
     Raises:
         ModelError: the folder holds no such file.
 
     """
+    if folder.is_file():
+        return folder
     found = [(int(match[1]), file) for file in folder.glob("checkpoint*.pth") if (match := _NUMBER.search(file.name))]
     if not found:
         raise ModelError(f"{folder} holds no checkpoint_<number>.pth", code="model_missing")

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from speech.device import Device
 from speech.errors import DeviceError
+from speech.tts.checkpoint import NetworkFiles, newest_checkpoint
 from speech.tts.engines import EngineError, EngineKey, cache_folder, read_engine, weights_hash, write_engine
 from speech.tts.export import OUTPUT_NAME, WindowGraph, input_names, trial_inputs
 from speech.tts.vocoder import Generator
@@ -77,7 +78,7 @@ def engine_key(generator: Generator, device: Device, precision: str, frames: int
 
 
 def tensorrt_runner(
-    generator: Generator, voc: Path, device: Device, precision: str, frames: int, rows: int, cache: Path | None = None
+    generator: Generator, files: NetworkFiles, device: Device, precision: str, frames: int, rows: int
 ) -> WindowRunner:
     """Return a verified runner for a float32 generator on ``device``, building the engine if the cache has none.
 
@@ -87,13 +88,13 @@ def tensorrt_runner(
 
     """
     key = engine_key(generator, device, precision, frames, rows)
-    file = key.file_in(cache or cache_folder())
+    file = key.file_in(cache_folder())
     with _one_builder(file):
         try:
             return open_engine(file, key, generator, device)[0]
         except EngineError as error:
             log.info("%s; building it", error.detail)
-        build(voc, file, key, device)
+        build(files, file, key, device)
         try:
             return open_engine(file, key, generator, device)[0]
         except EngineError:
@@ -118,7 +119,7 @@ def _one_builder(file: Path) -> Iterator[None]:
         yield
 
 
-def build(voc: Path, file: Path, key: EngineKey, device: Device) -> None:
+def build(files: NetworkFiles, file: Path, key: EngineKey, device: Device) -> None:
     """Build an engine in a process of its own, so that its memory and its crashes are not ours.
 
     Raises:
@@ -126,10 +127,13 @@ def build(voc: Path, file: Path, key: EngineKey, device: Device) -> None:
 
     """
     began = time.monotonic()
-    log.info("building the TensorRT engine for %s on %s (%s): some minutes", voc, device.name, key.precision)
+    log.info(
+        "building the TensorRT engine for %s on %s (%s): some minutes", files.config.parent, device.name, key.precision
+    )
     with tempfile.TemporaryDirectory(dir=file.parent) as folder:
         made = Path(folder) / "engine"
-        command = [sys.executable, "-m", "speech.tts.build_engine", str(voc), str(made), "--device", str(device.index)]
+        command = [sys.executable, "-m", "speech.tts.build_engine", str(made), "--device", str(device.index)]
+        command += ["--config", str(files.config), "--checkpoint", str(newest_checkpoint(files.checkpoints))]
         command += ["--precision", key.precision, "--frames", str(key.frames), "--rows", str(key.rows)]
         # The child must find this package whatever the current folder is.
         root = str(Path(__file__).resolve().parents[2])
@@ -148,7 +152,9 @@ def build(voc: Path, file: Path, key: EngineKey, device: Device) -> None:
                     last = line.strip()
                     log.info("engine %s, %.0f s: %s", file.name, time.monotonic() - began, last)
         if child.returncode != 0 or not made.is_file():
-            raise EngineError(f"building the engine for {voc} failed (exit {child.returncode}): {last or 'no output'}")
+            raise EngineError(
+                f"building the engine for {files.config.parent} failed (exit {child.returncode}): {last or 'no output'}"
+            )
         write_engine(file, key, made.read_bytes())
     log.info("engine %s built in %.0f s", file.name, time.monotonic() - began)
 

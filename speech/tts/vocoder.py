@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as nnf
 
-from speech.tts.checkpoint import Weights, newest_checkpoint, read_checkpoint
+from speech.tts.checkpoint import NetworkFiles, Weights, newest_checkpoint, read_checkpoint
 from speech.tts.config import VocoderConfig, read_vocoder_config
 from speech.tts.layers import Network, Parts
 from speech.tts.source import HarmonicSource
@@ -269,10 +269,11 @@ def context(generator: Generator) -> tuple[int, int]:
     return generator.conv_pre.left - first, generator.conv_pre.right + last
 
 
-def load_vocoder(folder: Path) -> tuple[Generator, HarmonicSource | None]:
-    """Load ``<folder>/config.yaml`` and ``ckpt/checkpoint_<n>.pth``; raise ModelError naming file and key."""
-    config = read_vocoder_config(folder / "config.yaml")
-    weights = read_checkpoint(newest_checkpoint(folder / "ckpt"), "model", "generator")
+def load_vocoder(where: Path | NetworkFiles) -> tuple[Generator, HarmonicSource | None]:
+    """Load a ``voc/`` folder (``config.yaml``, ``ckpt/``) or such files; raise ModelError naming file and key."""
+    files = NetworkFiles.of(where)
+    config = read_vocoder_config(files.config)
+    weights = read_checkpoint(newest_checkpoint(files.checkpoints), "model", "generator")
     source = None
     if config.nsf:
         source = HarmonicSource(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,6 +13,7 @@ from torch import Tensor
 from speech.device import Device, cpu_has_bfloat16
 from speech.errors import DeviceError, SpeechError
 from speech.tts import tensorrt
+from speech.tts.checkpoint import NetworkFiles
 from speech.tts.source import HarmonicSource
 from speech.tts.stagewise import run_stagewise
 from speech.tts.vocoder import Generator, load_vocoder
@@ -90,8 +90,8 @@ class Vocoder:
         return [run_stagewise(self.generator, mel, one) for mel, one in zip(mels, sources, strict=True)]
 
 
-def load_vocoding(folder: Path, device: Device, precision: str, engine: str) -> Vocoder:
-    """Load a ``voc/`` folder and choose how it runs.
+def load_vocoding(files: NetworkFiles, device: Device, precision: str, engine: str) -> Vocoder:
+    """Load a vocoder and choose how it runs.
 
     ``engine``: ``torch``; ``tensorrt`` (strict); ``auto``, which takes TensorRT on a GPU if it can be had and says in
     the log and in the report why not.
@@ -104,11 +104,11 @@ def load_vocoding(folder: Path, device: Device, precision: str, engine: str) -> 
     if engine not in ENGINES:
         raise DeviceError(f"vocoder {engine!r} is not known: use {', '.join(ENGINES)}", code="bad_vocoder")
     _dtype(precision, device)
-    generator, source = load_vocoder(folder)
+    generator, source = load_vocoder(files)
     runner, note = None, ""
     if engine == "tensorrt" or (engine == "auto" and device.kind == "cuda" and precision in tensorrt.PRECISIONS):
         generator.to(device.torch_name)
-        runner, note = _tensorrt(generator, folder, device, precision, strict=engine == "tensorrt")
+        runner, note = _tensorrt(generator, files, device, precision, strict=engine == "tensorrt")
     if device.kind == "cpu" and precision == "bfloat16" and not cpu_has_bfloat16():
         note = f"{device.name} has no bfloat16 instructions: float32 would be faster"
         log.warning("%s", note)
@@ -118,14 +118,14 @@ def load_vocoding(folder: Path, device: Device, precision: str, engine: str) -> 
 
 
 def _tensorrt(
-    generator: Generator, folder: Path, device: Device, precision: str, *, strict: bool
+    generator: Generator, files: NetworkFiles, device: Device, precision: str, *, strict: bool
 ) -> tuple[WindowRunner | None, str]:
     try:
-        return tensorrt.tensorrt_runner(generator, folder, device, precision, WINDOW_FRAMES, WINDOW_ROWS), ""
+        return tensorrt.tensorrt_runner(generator, files, device, precision, WINDOW_FRAMES, WINDOW_ROWS), ""
     except SpeechError as error:
         if strict:
             raise
-        log.warning("TensorRT is not used for %s, PyTorch is: %s", folder, error.detail)
+        log.warning("TensorRT is not used for %s, PyTorch is: %s", files.config.parent, error.detail)
         return None, error.detail
 
 

@@ -86,13 +86,13 @@ class Voice:
         where = resolve_device(device)
         found = resolve_voice(folder, name)
         acoustic = None
-        if (found.path / "am").is_dir():
-            acoustic = load_acoustic(found.path / "am").to(where.torch_name)
+        if found.am is not None:
+            acoustic = load_acoustic(found.am).to(where.torch_name)
             if where.kind == "cuda":
                 acoustic.buffer_source = GraphedSource()
         vocoding = None
-        if (found.path / "voc").is_dir():
-            vocoding = load_vocoding(found.path / "voc", where, precision, vocoder)
+        if found.voc is not None:
+            vocoding = load_vocoding(found.voc, where, precision, vocoder)
         _check_pair(acoustic, vocoding, found.path)
         voice = cls(acoustic, vocoding, found, where)
         voice._load_seconds = time.monotonic() - began

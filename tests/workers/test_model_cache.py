@@ -7,8 +7,8 @@ import pytest
 from jobs.settings import Settings
 from speech.stt.hub import DEMO as RECOGNISER
 from speech.tts.hub import DEMO as VOICE
+from speech.tts.hub import resolve_voice
 from workers.recognizers import RecognizerEngine
-from workers.voices import voice_folders
 
 
 @pytest.fixture
@@ -28,4 +28,4 @@ def test_a_recogniser_that_was_pulled_is_loaded_from_there(cache):
 def test_a_voice_that_was_pulled_is_found_there(cache):
     folder = shutil.copytree(VOICE, cache / "voices" / "someone" / "voice")
     (folder / ".voxqueue-complete").touch()
-    assert voice_folders("someone/voice") == [folder / "voices" / "demo"]
+    assert resolve_voice("someone/voice").path == folder / "voices" / "demo"
