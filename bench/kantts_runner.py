@@ -2,8 +2,15 @@
 
     python bench/kantts_runner.py KANTTS_FOLDER JOB.json OUT.npz
 
-Its stages are timed by wrapping its modules; nothing of it is changed. Needs what the copy needs (an environment in
-which `import kantts` works).
+Its stages are timed by wrapping its modules; nothing of it is changed. What the copy imports beside torch and numpy may
+lie in KANTTS_FOLDER/packages:
+
+    pip install --no-deps --target KANTTS_FOLDER/packages audioread cloudpickle cycler contourpy decorator fonttools \
+        inflect joblib kiwisolver 'librosa==0.9.2' llvmlite matplotlib more_itertools narwhals numba pillow pooch \
+        pyparsing python-dateutil pytorch_wavelets pywavelets resampy scikit-learn scipy 'setuptools<80' six soundfile \
+        threadpoolctl tqdm typeguard typing_extensions unidecode
+
+Its closed front end (ttsfrd) is imported but not needed: lines come as symbols.
 """
 
 from __future__ import annotations
@@ -13,6 +20,7 @@ import logging
 import resource
 import sys
 import time
+import types
 from pathlib import Path
 
 import numpy as np
@@ -40,9 +48,19 @@ class Clock:
         return self
 
 
+def let_it_be_imported(folder):
+    """Find the copy and its packages, which have moved on since: only its training uses what is put in place here."""
+    sys.path.insert(0, folder)
+    sys.path.append(str(Path(folder) / "packages"))
+    import scipy.signal
+
+    scipy.signal.kaiser = scipy.signal.windows.kaiser
+    sys.modules.setdefault("ttsfrd", types.ModuleType("ttsfrd"))
+
+
 def main():
     folder, job_file, out_file = sys.argv[1:]
-    sys.path.insert(0, folder)
+    let_it_be_imported(folder)
     from kantts.models.hifigan.hifigan import Generator
     from kantts.models.sambert.kantts_sambert import KanTtsSAMBERT
     from kantts.utils.ling_unit.ling_unit import KanTtsLinguisticUnit
