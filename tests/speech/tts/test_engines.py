@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from speech.device import Device
 from speech.errors import DeviceError
 from speech.tts import tensorrt, vocoding
+from speech.tts.checkpoint import NetworkFiles
 from speech.tts.engines import EngineError, EngineKey, list_engines, read_engine, weights_hash, write_engine
 from speech.tts.tensorrt import import_tensorrt, verify
 from speech.tts.vocoder import load_vocoder
@@ -142,9 +143,9 @@ def test_strict_refuses_and_auto_falls_back_with_a_reason(monkeypatch, caplog, v
     generator = vocoder_named("hifigan_v1_16k").generator
     monkeypatch.setitem(sys.modules, "tensorrt", None)
     with pytest.raises(DeviceError, match="TensorRT is not installed"):
-        vocoding._tensorrt(generator, tmp_path, GPU, "float16", strict=True)
+        vocoding._tensorrt(generator, NetworkFiles.of(tmp_path), GPU, "float16", strict=True)
     with caplog.at_level(logging.WARNING):
-        runner, note = vocoding._tensorrt(generator, tmp_path, GPU, "float16", strict=False)
+        runner, note = vocoding._tensorrt(generator, NetworkFiles.of(tmp_path), GPU, "float16", strict=False)
     assert runner is None
     assert "TensorRT is not installed" in note
     assert "PyTorch is" in caplog.text
@@ -156,11 +157,11 @@ def test_an_engine_for_a_precision_it_cannot_have_is_refused(vocoder_named):
 
 
 def test_a_build_that_fails_says_why_and_leaves_nothing(tmp_path, vocoder_named):
-    voc = vocoder_named("hifigan_v1_16k").generator.config.file.parent
+    files = NetworkFiles.of(vocoder_named("hifigan_v1_16k").generator.config.file.parent)
     file = KEY.file_in(tmp_path)
     # A real child process: on a machine without a GPU it ends with the strict device's message.
     if torch.cuda.is_available():
         pytest.skip("this machine has a CUDA device: the build would succeed")
     with pytest.raises(EngineError, match=r"failed \(exit 1\): device 'cuda:0' was asked for"):
-        tensorrt.build(voc, file, KEY, GPU)
+        tensorrt.build(files, file, KEY, GPU)
     assert list(tmp_path.iterdir()) == []
