@@ -147,6 +147,7 @@ class Chaos(threading.Thread):
         rng.shuffle(kinds)
         self.todo = kinds
         self.watchers = []
+        self.asleep = set()
 
     def run(self):
         for kind in self.todo:
@@ -160,12 +161,14 @@ class Chaos(threading.Thread):
             watcher.join(120)
 
     def disturb(self, kind):
-        victim = self.rng.choice(WORKERS[:2] * 3 + WORKERS[2:]) if kind in {"kill", "stop"} else kind
+        awake = [worker for worker in WORKERS[:2] * 3 + WORKERS[2:] if worker not in self.asleep]
+        victim = self.rng.choice(awake) if kind in {"kill", "stop"} else kind
         held = held_by(self.stack.redis_url, victim)
         if kind == "stop":
             pid = self.stack.kill(victim, signal.SIGSTOP)
             log.info("stopped %s (%d) for %.0f s", victim, pid, self.plan.stop_seconds)
-            threading.Timer(self.plan.stop_seconds, wake, [pid]).start()
+            self.asleep.add(victim)  # spared meanwhile, so that it wakes up and does its worst
+            threading.Timer(self.plan.stop_seconds, self.wake, [victim, pid]).start()
         else:
             pid = self.stack.kill(victim, signal.SIGKILL)
             log.info("killed %s (%d) with %d jobs in hand", victim, pid, len(held))
@@ -174,6 +177,13 @@ class Chaos(threading.Thread):
             watcher = threading.Thread(target=self.watch_recovery, args=(held, time.monotonic(), victim), daemon=True)
             watcher.start()
             self.watchers.append(watcher)
+
+    def wake(self, victim, pid):
+        self.asleep.discard(victim)
+        try:
+            os.kill(pid, signal.SIGCONT)
+        except ProcessLookupError:
+            log.info("%d was replaced while it slept", pid)
 
     def watch_recovery(self, held, since, victim):
         """Note how long it takes until each job of the dead process is in hand again, or done."""
@@ -191,13 +201,6 @@ def is_waiting(redis, job_id, attempt):
     """Whether a job of a dead process was neither claimed again nor ended."""
     status, current = redis.hmget(f"vq:job:{job_id}", "status", "attempt")
     return status in {"queued", "running"} and current == attempt
-
-
-def wake(pid):
-    try:
-        os.kill(pid, signal.SIGCONT)
-    except ProcessLookupError:
-        log.info("%d was replaced while it slept", pid)
 
 
 def held_by(redis_url, victim):
