@@ -106,6 +106,8 @@ class TranscriptOptions(Strict):
     """Text that precedes the recording: style and names."""
     hotwords: Line | None = Field(default=None, max_length=1000)
     """Words to expect."""
+    condition_on_previous_text: bool = False
+    """Prompt each chunk with what was heard before it: names and style stay, errors too. Slower: one at a time."""
     word_timestamps: bool = False
     """Times of single words, too."""
     vad: bool = True

@@ -50,6 +50,12 @@ class Listener:
             with self.store.path(job.id, job.inputs[0]) as path:
                 yield path
             return
+        if "store" in job.spec:
+            from jobs.inputs import stored_recording
+
+            with stored_recording(job.spec["store"], job.owner, self.settings) as path:
+                yield path
+            return
         from jobs.urls import fetch
 
         with scratch() as folder:
@@ -68,9 +74,9 @@ class _Hearing:
         self._session = session
         self._spec = spec
         self._path = path
-        self._name = session.job.inputs[0].name if session.job.inputs else "the recording"
+        self._name = session.job.inputs[0].name if session.job.inputs else spec.store or "the recording"
         """What the client calls the file."""
-        self._results: dict[str, ChunkResult] = {}
+        self._heard: dict[str, ChunkResult] = {}
         self._heard_seconds = 0.0
 
     def run(self) -> Output:
@@ -79,7 +85,7 @@ class _Hearing:
             preparation = pool.prepare(self._path, self._options(), model=self._spec.model, max_seconds=limit)
             self._check_length(preparation, limit)
             self._hear(preparation)
-            transcript = pool.assemble(preparation, list(self._results.values()))
+            transcript = pool.assemble(preparation, list(self._heard.values()))
         except AudioError as error:
             detail = error.detail.replace(self._path.name, self._name)
             raise JobFailed(error.code, "The recording cannot be read", f"file: {detail}") from error
@@ -94,6 +100,7 @@ class _Hearing:
             task=spec.task,
             prompt=spec.prompt,
             hotwords=spec.hotwords,
+            condition_on_previous_text=spec.condition_on_previous_text,
             word_timestamps=spec.word_timestamps,
             vad=spec.vad,
             beam_size=spec.beam_size,
@@ -113,18 +120,17 @@ class _Hearing:
 
     def _hear(self, preparation: Preparation) -> None:
         for name, unit in self._session.units().items():
-            self._results[name] = ChunkResult.from_json(json.dumps(unit))
+            self._heard[name] = ChunkResult.from_json(json.dumps(unit))
         self._tell(preparation)
-        opening = preparation.opening()
-        self._decode(preparation, (chunk for chunk in opening if chunk.unit not in self._results))
-        preparation.settle([self._results[chunk.unit] for chunk in opening])
-        self._decode(preparation, preparation.chunks(done=self._results.keys()))
+        self._decode(preparation, preparation.opening(self._heard))
+        preparation.settle(self._heard.values())
+        self._decode(preparation, preparation.chunks(self._heard))
         self._tell(preparation, finished=True)
 
     def _decode(self, preparation: Preparation, chunks: Iterable[Chunk]) -> None:
         def done(name: str, future: Future[ChunkResult]) -> None:
             result = future.result()
-            self._results[name] = result
+            self._heard[name] = result
             total = self._total(preparation)
             self._heard_seconds = min(total, max(self._heard_seconds, result.end))
             self._session.register(
@@ -136,20 +142,20 @@ class _Hearing:
             self._listener.scheduler,
             ((chunk.unit, chunk) for chunk in chunks),
             done,
-            window=self._listener.window,
+            window=1 if self._spec.condition_on_previous_text else self._listener.window,
         )
 
     def _total(self, preparation: Preparation) -> float:
         return max(preparation.duration, self._heard_seconds)
 
     def _tell(self, preparation: Preparation, *, finished: bool = False) -> None:
-        self._heard_seconds = max((result.end for result in self._results.values()), default=0.0)
+        self._heard_seconds = max((result.end for result in self._heard.values()), default=0.0)
         total = max(1, round(self._total(preparation)))
         self._session.progress(total if finished else int(self._heard_seconds), total, "second")
 
     def _publish(self, transcript: Transcript) -> Output:
         job, store, spec = self._session.job, self._listener.store, self._spec
-        stem = Path(self._name).stem if job.inputs else "transcript"
+        stem = Path(self._name).stem if job.inputs or spec.store else "transcript"
         files = [
             store.put(job.id, text.encode(), name=f"{stem}.{kind}", media_type=MEDIA_TYPES[kind])
             for kind, text in outputs(

@@ -28,6 +28,7 @@ def hearing_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--translate", "task", flag_value="translate", default=None, help="Into English."),
         click.option("--prompt", help="Text that precedes the recording."),
         click.option("--hotwords", help="Words to expect."),
+        click.option("--condition-on-previous-text", is_flag=True, default=None, help="Prompt with what was heard."),
         click.option("--words", "word_timestamps", is_flag=True, default=None, help="Times of words, too."),
         click.option("--no-vad", "vad", flag_value=False, type=bool, default=None, help="Keep what is not speech."),
         click.option("--split-channels", "channels", flag_value="split", default=None, help="A speaker each."),

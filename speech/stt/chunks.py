@@ -63,12 +63,17 @@ class Chunk:
     @property
     def unit(self) -> str:
         """A name that is the same in every attempt, for the journal: a chunk heard in two languages has two."""
-        return f"{self.index:06d}-{self.options.language or 'auto'}"
+        return unit_name(self.index, self.options.language)
 
     @property
     def clock(self) -> FileClock:
         """What turns seconds of the chunk into seconds of the file."""
         return FileClock(self.pieces)
+
+
+def unit_name(index: int, language: str | None) -> str:
+    """Return the name of the unit that a chunk is, decoded in a language (None: detected)."""
+    return f"{index:06d}-{language or 'auto'}"
 
 
 class FileClock:

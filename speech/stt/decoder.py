@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from speech.stt.chunks import RATE, Chunk, ChunkResult, Spoken, Verdict, Word
+from speech.stt.context import with_context
 from speech.stt.cutting import SHORTEST
 from speech.stt.features import log_mel, stack
 from speech.stt.languages import KEPT
@@ -60,6 +61,11 @@ class Row:
     def seconds(self) -> float:
         """Length of the current window."""
         return (len(self.chunk.audio) - self.offset) / RATE
+
+    @property
+    def options(self) -> DecodeOptions:
+        """The chunk's options for its current window: what the windows before it said may belong to the prompt."""
+        return with_context(self.chunk.options, self.segments)
 
     def result(self) -> ChunkResult:
         """Return what was heard in the chunk."""
@@ -124,7 +130,9 @@ class Decoder:
         CTranslate2 takes one beam, temperature and timestamp mode for a call and wants all prompts to be equally
         long; the aligner wants one language and task. Padding short prompts would change what the model is asked.
         """
-        options = chunk.options
+        return self._bucket(chunk.options)
+
+    def _bucket(self, options: DecodeOptions) -> Hashable:
         aligned = (options.language, options.task) if options.word_timestamps else None
         return (
             options.beam_size,
@@ -136,13 +144,13 @@ class Decoder:
 
     def decode(self, chunks: Sequence[Chunk]) -> list[ChunkResult]:
         """Return one result for each chunk, in order. Chunks of different buckets run one bucket after the other."""
-        groups: dict[Hashable, list[Row]] = defaultdict(list)
         rows = [self._row(place, chunk) for place, chunk in enumerate(chunks)]
-        for row in rows:
-            if len(row.chunk.audio) >= SHORTEST:
-                groups[self.bucket(row.chunk)].append(row)
-        for group in groups.values():
-            self._run(group)
+        waiting = [row for row in rows if len(row.chunk.audio) >= SHORTEST]
+        while waiting:
+            groups: dict[Hashable, list[Row]] = defaultdict(list)
+            for row in waiting:
+                groups[self._bucket(row.options)].append(row)
+            waiting = [unfinished for group in groups.values() for unfinished in self._run(group)]
         return [row.result() for row in rows]
 
     def _row(self, place: int, chunk: Chunk) -> Row:
@@ -153,12 +161,11 @@ class Decoder:
         nothing = np.zeros((self._extractor.mel_filters.shape[0], 0), np.float32)
         return Row(place, chunk, nothing if features is None else features, language or "")
 
-    def _run(self, rows: list[Row]) -> None:
-        while rows:
-            encoded = Encoded(self._model, stack([row.features for row in rows]))
-            self._detect(rows, encoded)
-            attempts = self._attempts(rows, encoded)
-            rows = self._read(rows, attempts, encoded)
+    def _run(self, rows: list[Row]) -> list[Row]:
+        """Decode a window of each row of one bucket; return the rows that go on in a further window."""
+        encoded = Encoded(self._model, stack([row.features for row in rows]))
+        self._detect(rows, encoded)
+        return self._read(rows, self._attempts(rows, encoded), encoded)
 
     def _detect(self, rows: list[Row], encoded: Encoded) -> None:
         """Give each row without a language the likeliest one, and remember the others."""
@@ -194,7 +201,7 @@ class Decoder:
             if step.temperature > 0
             else {"beam_size": options.beam_size}
         )
-        prompts = [self.prompts.whole(rows[i].chunk.options, rows[i].language) for i in chosen]
+        prompts = [self.prompts.whole(rows[i].options, rows[i].language) for i in chosen]
         found = self._model.generate(
             encoded.rows(chosen),
             prompts,

@@ -28,7 +28,9 @@ class DecodeOptions:
     """What a client may set for one recording. Hashable, so that equal options share a batch.
 
     ``language`` None: detected. ``temperature`` is the ladder of sampling temperatures, one number is a ladder of one
-    step (no fallback). ``timestamps`` False gives one segment per chunk, a little faster.
+    step (no fallback). ``timestamps`` False gives one segment per chunk, a little faster. With
+    ``condition_on_previous_text`` each chunk is prompted with what was heard before it, so the chunks of the file run
+    one after the other; an error may be carried on.
 
     Raises:
         OptionError: a value is out of its range.
@@ -39,6 +41,7 @@ class DecodeOptions:
     task: Task = "transcribe"
     prompt: str | None = None
     hotwords: str | None = None
+    condition_on_previous_text: bool = False
     word_timestamps: bool = False
     timestamps: bool = True
     vad: bool = True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from speech.errors import AudioError
 from speech.stt.chunks import RATE, Chunk, ChunkResult
+from speech.stt.context import Heard, said_before, with_context
 from speech.stt.cutting import Cut, Cutter, cutter
 from speech.stt.features import log_mel
 from speech.stt.languages import VOTERS, Vote, vote
@@ -25,6 +26,7 @@ BLOCK_SECONDS = 4
 """Audio that is looked at in one go. Shorter blocks cost calls, longer ones memory."""
 MOST_DAMAGES = 20
 """Damaged places that are listed one by one."""
+NOTHING: Heard = {}
 
 
 @dataclass(frozen=True)
@@ -41,12 +43,14 @@ class Preparation:
 
     Where the language is not given, let the first chunks vote, so that all others are decoded in one language::
 
-        opening = preparation.opening()            # [] if the language is known
-        preparation.settle(decode(opening))
-        for chunk in preparation: ...              # all others, and those that heard another language again
+        for chunk in preparation.opening(heard): ...   # none if the language is known
+        preparation.settle(heard.values())
+        for chunk in preparation.chunks(heard): ...    # all others, and those that heard another language again
 
-    Without that each chunk is decoded in the language heard in itself. ``warnings`` and ``duration`` are final after
-    the last chunk.
+    Without that each chunk is decoded in the language heard in itself. ``heard`` has the results by the units of their
+    chunks; what is in it (from before a restart, say) is not given again. With ``condition_on_previous_text`` the
+    result of each chunk must be in it before the next chunk is asked for. ``warnings`` and ``duration`` are final
+    after the last chunk.
     """
 
     def __init__(
@@ -71,8 +75,7 @@ class Preparation:
         self._samples = 0
         self._finished = False
         self._language = options.language
-        self._opening: list[Chunk] | None = None
-        self._again: list[Chunk] = []
+        self._opening: list[Chunk] = []
         self._chunks = self._cut()
 
     @property
@@ -81,41 +84,31 @@ class Preparation:
         decoded = self._samples / RATE
         return decoded if self._finished else max(decoded, self.info.duration_seconds or 0.0)
 
-    def opening(self) -> list[Chunk]:
-        """Return the first chunks of speech if the language is to be detected, else none."""
-        if self._language is None and self._opening is None:
-            self._opening = [self._ready(chunk) for chunk in itertools.islice(self._chunks, VOTERS)]
-        return list(self._opening or ())
+    def opening(self, heard: Heard = NOTHING) -> Iterator[Chunk]:
+        """Yield the first chunks of speech if the language is to be detected, else none."""
+        if self._language is None:
+            self._opening = list(itertools.islice(self._chunks, VOTERS))
+            yield from self._ready(self._opening, heard)
 
     def settle(self, results: Iterable[ChunkResult]) -> None:
         """Fix the language by the results of the opening chunks; a chunk that heard another one comes again."""
         voting = list(results)
-        heard = {result.index: result.language for result in voting if result.languages}
+        detected = {result.index: result.language for result in voting if result.languages}
         self.vote = self.vote or vote(voting)
         if self.vote is None or self._language is not None:
             return
         self._language = self.vote.language
-        fixed = replace(self.options, language=self._language)
-        self._again = [
-            replace(chunk, options=fixed) for chunk in self._opening or () if heard.get(chunk.index) != self._language
+        self._opening = [
+            self._in_language(chunk) for chunk in self._opening if detected.get(chunk.index) != self._language
         ]
 
     def __iter__(self) -> Iterator[Chunk]:
         return self.chunks()
 
-    def chunks(self, done: Collection[str] = ()) -> Iterator[Chunk]:
-        """Yield the chunks that remain, in order, but for the units that are done already (after a restart)."""
-        if self._language is None and self._opening:
-            yield from self._opening
-            self._opening = []
-        for chunk in self._again:
-            if chunk.unit not in done:
-                yield chunk
-        self._again = []
-        for chunk in self._chunks:
-            fixed = replace(chunk, options=replace(self.options, language=self._language))
-            if fixed.unit not in done:
-                yield self._ready(fixed)
+    def chunks(self, heard: Heard = NOTHING) -> Iterator[Chunk]:
+        """Yield the chunks that remain, in order."""
+        opening, self._opening = self._opening, []
+        yield from self._ready(itertools.chain(opening, map(self._in_language, self._chunks)), heard)
 
     def _cut(self) -> Iterator[Chunk]:
         cutters: list[Cutter] = []
@@ -145,8 +138,15 @@ class Preparation:
             model=self._model,
         )
 
-    def _ready(self, chunk: Chunk) -> Chunk:
-        return replace(chunk, features=log_mel(self._extractor, chunk.audio))
+    def _in_language(self, chunk: Chunk) -> Chunk:
+        return replace(chunk, options=replace(self.options, language=self._language))
+
+    def _ready(self, chunks: Iterable[Chunk], heard: Heard) -> Iterator[Chunk]:
+        """Yield the chunks that were not heard, as the engine wants them."""
+        for chunk in chunks:
+            if chunk.unit not in heard:
+                options = with_context(chunk.options, said_before(chunk, heard))
+                yield replace(chunk, options=options, features=log_mel(self._extractor, chunk.audio))
 
     def _blocks(self) -> Iterator[NDArray[np.float32]]:
         """Yield float32[channels, samples] in blocks of a few seconds; a break ends the stream with a warning."""

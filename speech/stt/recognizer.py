@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
@@ -156,12 +157,11 @@ class Recognizer:
 
     def _together(self, paths: Sequence[str | Path], options: DecodeOptions, batch_rows: int) -> list[Transcript]:
         files = [_Hearing(self.prepare(path, options)) for path in paths]
-        opening = ((file, chunk) for file in files for chunk in file.preparation.opening())
-        self._hear(opening, batch_rows)
+        self._hear([(file, file.preparation.opening(file.heard)) for file in files], batch_rows)
         for file in files:
-            file.preparation.settle(file.results)
-        self._hear(((file, chunk) for file in files for chunk in file.preparation), batch_rows)
-        return [self.assemble(file.preparation, file.results) for file in files]
+            file.preparation.settle(file.heard.values())
+        self._hear([(file, file.preparation.chunks(file.heard)) for file in files], batch_rows)
+        return [self.assemble(file.preparation, list(file.heard.values())) for file in files]
 
     def warm_up(self) -> float:
         """Run a batch of one silent window, so that the first job does not pay for it; return the seconds it took."""
@@ -187,10 +187,10 @@ class Recognizer:
             "weight_bytes": model.weight_bytes,
         }
 
-    def _hear(self, work: Iterator[tuple[_Hearing, Chunk]], batch_rows: int) -> None:
-        while batch := list(islice(work, batch_rows)):
-            for (file, _), result in zip(batch, self.decode([chunk for _, chunk in batch]), strict=True):
-                file.results.append(result)
+    def _hear(self, work: list[_Work], batch_rows: int) -> None:
+        for batch in _batches(work, batch_rows):
+            for (file, chunk), result in zip(batch, self.decode([chunk for _, chunk in batch]), strict=True):
+                file.heard[chunk.unit] = result
 
 
 @dataclass
@@ -198,4 +198,26 @@ class _Hearing:
     """A file in :meth:`Recognizer.transcribe`."""
 
     preparation: Preparation
-    results: list[ChunkResult] = field(default_factory=list)
+    heard: dict[str, ChunkResult] = field(default_factory=dict)
+
+
+_Work = tuple[_Hearing, Iterator[Chunk]]
+
+
+def _batches(work: list[_Work], rows: int) -> Iterator[list[tuple[_Hearing, Chunk]]]:
+    """Yield batches of the chunks of files: file by file, or, where a chunk wants to know the last, one of each."""
+    waiting = deque(work)
+    while waiting:
+        batch: list[tuple[_Hearing, Chunk]] = []
+        for _ in range(len(waiting)):
+            file, chunks = waiting.popleft()
+            alone = file.preparation.options.condition_on_previous_text
+            wanted = 1 if alone else rows - len(batch)
+            taken = list(islice(chunks, wanted))
+            batch.extend((file, chunk) for chunk in taken)
+            if len(taken) == wanted:  # there may be more
+                (waiting.append if alone else waiting.appendleft)((file, chunks))
+            if len(batch) == rows:
+                break
+        if batch:
+            yield batch

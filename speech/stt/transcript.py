@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from speech.stt.chunks import ChunkResult, Spoken, Word
 from speech.stt.languages import vote
@@ -15,23 +15,14 @@ NO_SPACES = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})
 
 
 @dataclass(frozen=True)
-class Segment:
-    """A sentence or so: seconds of the file, text without outer spaces, and how sure the model was.
+class Segment(Spoken):
+    """A sentence or so of the whole recording: its text in the wanted script, without outer spaces.
 
-    ``channel`` counts from 0 where channels were kept apart, else it is None.
+    ``id`` counts from 0. ``channel`` counts from 0 where channels were kept apart, else it is None.
     """
 
-    id: int
-    start: float
-    end: float
-    text: str
-    tokens: tuple[int, ...]
-    avg_logprob: float
-    no_speech_prob: float
-    compression_ratio: float
-    temperature: float
-    words: tuple[Word, ...] | None = None
-    channel: int | None = None
+    id: int = field(kw_only=True)
+    channel: int | None = field(default=None, kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -87,19 +78,8 @@ def _segment(number: int, spoken: Spoken, convert: Converter, channel: int | Non
     text = convert(spoken.text)
     start, end = min(spoken.start, duration), min(spoken.end, duration)
     words = None if spoken.words is None else _words(spoken.words, text, convert, start, end)
-    return Segment(
-        id=number,
-        start=start,
-        end=end,
-        text=text.strip(),
-        tokens=spoken.tokens,
-        avg_logprob=spoken.avg_logprob,
-        no_speech_prob=spoken.no_speech_prob,
-        compression_ratio=spoken.compression_ratio,
-        temperature=spoken.temperature,
-        words=words,
-        channel=channel,
-    )
+    shown = replace(spoken, start=start, end=end, text=text.strip(), words=words)
+    return Segment(**vars(shown), id=number, channel=channel)
 
 
 def _words(words: tuple[Word, ...], text: str, convert: Converter, start: float, end: float) -> tuple[Word, ...]:

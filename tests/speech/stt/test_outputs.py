@@ -21,7 +21,7 @@ OPENAI_SEGMENT = {
 def segment(number: int, start: float, end: float, text: str, *, channel: int | None = None) -> Segment:
     step = (end - start) / len(text)
     words = tuple(Word(start + i * step, start + (i + 1) * step, sign, 0.9) for i, sign in enumerate(text))
-    return Segment(number, start, end, text, (1, 2), -0.1, 0.0, 1.0, 0.0, words, channel)
+    return Segment(start, end, text, (1, 2), -0.1, 0.0, 1.0, 0.0, words, id=number, channel=channel)
 
 
 @pytest.fixture

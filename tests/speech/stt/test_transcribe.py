@@ -111,7 +111,7 @@ def test_a_chunk_that_hears_another_language_is_decoded_again_in_the_files_own(
     path = write(tmp_path / "a.wav", audio)
     options = DecodeOptions(temperature=0.0, timestamps=False)
     preparation = random_recognizer.prepare(path, options)
-    opening = preparation.opening()
+    opening = list(preparation.opening())
     results = random_recognizer.decode(opening)
     preparation.settle(results)
     rest = list(preparation)
@@ -133,11 +133,11 @@ def test_chunks_done_before_a_restart_are_not_given_again(recognizer: Recognizer
     path = write(tmp_path / "a.wav", audio)
     options = DecodeOptions(language="zh")
     whole = recognizer.prepare(path, options)
-    results = recognizer.decode(list(whole))
-    done = {chunk.unit for chunk in list(recognizer.prepare(path, options))[:2]}
+    chunks = list(whole)
+    results = recognizer.decode(chunks)
 
     again = recognizer.prepare(path, options)
-    rest = list(again.chunks(done))
+    rest = list(again.chunks({chunk.unit: result for chunk, result in zip(chunks[:2], results[:2], strict=True)}))
     assert [chunk.index for chunk in rest] == list(range(2, len(results)))
     heard = recognizer.assemble(again, [*results[:2], *recognizer.decode(rest)])
     assert heard == recognizer.assemble(whole, results)
