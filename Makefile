@@ -5,17 +5,19 @@
 #   make test               every test, end to end and browser included
 #   make check              lint, types and unit tests, in under two minutes
 #   make bench              the benchmarks, each beside a baseline in the same run
+#   make docs               the site of docs/, into site/
 #   make install            only .venv
 #   make install-gpu        adds TensorRT to .venv; needs a CUDA machine
 
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install install-gpu check lint types unit test run demo bench clean
+.PHONY: help install install-gpu check lint types unit test run demo bench docs clean
 
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DOCS_STAMP := $(VENV)/.installed-docs
 PORT ?= 8000
 # `make bench BENCHES=submit` runs one. bench.chaos, a soak test, is run by itself.
 BENCHES ?= submit web_server batching stt
@@ -60,7 +62,7 @@ types: install
 unit: install
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal -m "not e2e and not slow and not browser and not gpu"
 
-test: install
+test: install $(DOCS_STAMP)
 	$(BIN)/python -m pytest
 
 # --with-parent: what ends make, however hard, ends the stack too.
@@ -73,5 +75,13 @@ demo: install
 bench: install
 	@for name in $(BENCHES); do echo; echo "== bench.$$name"; $(BIN)/python -m bench.$$name; done
 
+# The variable silences an announcement about the next generation of the tool.
+docs: $(DOCS_STAMP)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+$(DOCS_STAMP): $(STAMP) requirements-docs.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	@touch $@
+
 clean:
-	rm -rf demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info
+	rm -rf site demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist *.egg-info

@@ -280,7 +280,7 @@ def main() -> None:
     paced, flat = found[: len(counts)], found[len(counts) :]
     head = ["workers", "made-up work", "jobs/s", "ledger calls/s", "Valkey commands/s, those of scripts too"]
     head += [f"{call} p50 / p99, ms" for call in CALLS] + ["Valkey, of a core", "Valkey, ms a job"]
-    lines = [f"| {' | '.join(head)} |", f"| {' --- |' * len(head)}", *(one.row() for one in found)]
+    lines = [f"| {' | '.join(head)} |", f"|{' --- |' * len(head)}", *(one.row() for one in found)]
     most, least = paced[-1], paced[0]
     text = "\n".join(lines) + (
         f"\n\nJobs of 10 sentences, 4 in hand at once. {most.workers} paced workers did "
