@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
@@ -13,6 +13,7 @@ from app.keys import PUBLIC, Key, Role, is_loopback
 from app.problems import Refusal
 from app.services import services
 from app.sessions import COOKIE, session_digest
+from jobs.answers import Limits
 
 View = TypeVar("View", bound=Callable[..., Any])
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -24,6 +25,8 @@ class Identity:
 
     owner: str
     role: Role
+    limits: Limits
+    """On what waits of this owner."""
 
     @property
     def sees(self) -> str | None:
@@ -63,12 +66,12 @@ def _check() -> None:
     keys = services().keys
     if not keys.required:
         _only_from_here()
-        g.identity = Identity(PUBLIC, "admin")
+        g.identity = Identity(PUBLIC, "admin", _limits({}))
         return
     _same_site()
     key = _presented_key()
     if key is not None:
-        g.identity = Identity(key.owner, key.role)
+        g.identity = Identity(key.owner, key.role, _limits(key.limits))
     elif not getattr(view, "open_to_all", False) and request.endpoint != "static":
         raise Refusal(
             401,
@@ -76,6 +79,17 @@ def _check() -> None:
             "send `Authorization: Bearer KEY` with a key of this server",
             headers={"WWW-Authenticate": 'Bearer realm="voxqueue"'},
         )
+
+
+def _limits(own: Mapping[str, int]) -> Limits:
+    """Return a key's limits: those of its own, else those of the settings for every owner."""
+    settings = services().settings
+    general = {
+        "queued": settings.max_waiting_per_owner,
+        "characters": settings.max_waiting_characters_per_owner,
+        "seconds": settings.max_waiting_seconds_per_owner,
+    }
+    return Limits(**{**general, **own})
 
 
 def _presented_key() -> Key | None:

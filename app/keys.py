@@ -7,8 +7,8 @@ import hmac
 import ipaddress
 import re
 import secrets
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Self
 
@@ -16,6 +16,9 @@ Role = Literal["user", "admin"]
 ROLES: tuple[Role, ...] = ("user", "admin")
 OWNER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 DIGEST = re.compile(r"[0-9a-f]{64}")
+LIMITS = {"jobs": "queued", "characters": "characters", "seconds": "seconds"}
+"""What a key may limit, and its name in the ledger: waiting jobs, characters to speak, seconds of audio to hear."""
+LIMIT = re.compile(rf"(?:^|;)({'|'.join(LIMITS)})=(\d{{1,15}})")
 PUBLIC = "public"
 """Owner of all jobs where there are no keys."""
 
@@ -31,22 +34,27 @@ class Key:
     owner: str
     digest: str
     role: Role
+    limits: Mapping[str, int] = field(default_factory=dict)
+    """On what may wait of this owner, instead of those of the settings; 0: no limit. See `LIMITS`."""
 
     @classmethod
     def parse(cls, line: str) -> Self:
-        """Return the key of `owner:sha256:role`. Raises `KeysError`."""
-        owner, _, rest = line.strip().partition(":")
-        digest, _, role = rest.partition(":")
+        """Return the key of `owner:sha256:role:limits`; the last two may be missing. Raises `KeysError`."""
+        owner, digest, role, limits, *more = [*line.strip().split(":"), "", "", ""]
         role = role or "user"
-        if not OWNER.fullmatch(owner) or not DIGEST.fullmatch(digest) or role not in ROLES:
+        found = LIMIT.findall(limits)
+        readable = ";".join(f"{name}={most}" for name, most in found) == limits and not any(more)
+        if not OWNER.fullmatch(owner) or not DIGEST.fullmatch(digest) or role not in ROLES or not readable:
             raise KeysError(
-                f"VOXQUEUE_API_KEYS: the key of {owner[:64]!r} is not `owner:sha256:role` (owner: letters, digits, "
-                f"._- ; sha256: 64 hex digits; role: {' or '.join(ROLES)}); `voxqueue keys create` makes one"
+                f"VOXQUEUE_API_KEYS: the key of {owner[:64]!r} is not `owner:sha256:role:limits` (owner: letters, "
+                f"digits, ._- ; sha256: 64 hex digits; role: {' or '.join(ROLES)}; limits, if any: "
+                "jobs=N;characters=N;seconds=N); `voxqueue keys create` makes one"
             )
-        return cls(owner, digest, role)
+        return cls(owner, digest, role, {LIMITS[name]: int(most) for name, most in found})
 
     def __str__(self) -> str:
-        return f"{self.owner}:{self.digest}:{self.role}"
+        shown = ";".join(f"{name}={self.limits[inner]}" for name, inner in LIMITS.items() if inner in self.limits)
+        return f"{self.owner}:{self.digest}:{self.role}" + (f":{shown}" if shown else "")
 
 
 @dataclass(frozen=True)
@@ -114,7 +122,11 @@ def digest_of(secret: str) -> str:
     return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def create_key(owner: str, role: Role = "user") -> tuple[str, Key]:
-    """Return a new secret (256 random bits), to be shown once, and the key to be kept. Raises `KeysError`."""
+def create_key(owner: str, role: Role = "user", limits: Mapping[str, int] | None = None) -> tuple[str, Key]:
+    """Return a new secret (256 random bits), to be shown once, and the key to be kept. Raises `KeysError`.
+
+    `limits`: by the names of `LIMITS`.
+    """
     secret = "vq_" + secrets.token_urlsafe(32)
-    return secret, Key.parse(f"{owner}:{digest_of(secret)}:{role}")
+    shown = ";".join(f"{name}={most}" for name, most in (limits or {}).items())
+    return secret, Key.parse(f"{owner}:{digest_of(secret)}:{role}:{shown}")

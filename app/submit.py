@@ -15,7 +15,8 @@ from app.problems import RETRY_SECONDS, Refusal
 from app.services import services
 from app.turnstile import TooBusy
 from jobs.broker import QUEUE_OF
-from jobs.ledger import NewJob, Submitted
+from jobs.ledger import Limits, NewJob, Submitted
+from jobs.load import load_of
 from jobs.record import Blob
 from jobs.specs import JobOptions
 from jobs.states import Kind, Phase
@@ -64,6 +65,7 @@ def submit(intake: Intake) -> Submitted:
         phase=Phase.PLANNING if intake.kind.is_parent else Phase.NONE,
         unit=UNITS[intake.kind],
         total=intake.total,
+        **load_of(intake.kind, getattr(intake.spec, "text", None), intake.inputs)._asdict(),
         sums=intake.kind in SUMMED,
         timeout_seconds=intake.spec.timeout_seconds or settings.default_timeout_seconds or None,
         ttl_seconds=settings.ttl_seconds,
@@ -74,8 +76,8 @@ def submit(intake: Intake) -> Submitted:
         with services().turnstile:
             submitted = services().ledger.submit(
                 new,
-                max_waiting=settings.max_waiting,
-                max_waiting_owner=settings.max_waiting_per_owner,
+                limits=Limits(settings.max_waiting, settings.max_waiting_characters, settings.max_waiting_seconds),
+                owner_limits=identity().limits,
                 show=not intake.kind.is_parent,
             )
             if submitted.delivery is not None:

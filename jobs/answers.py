@@ -37,6 +37,21 @@ class Delivery:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """How much may wait, 0: any. Jobs count while they are queued, what they are to do until they have ended."""
+
+    queued: int = 0
+    """Jobs."""
+    characters: int = 0
+    """To be spoken."""
+    seconds: int = 0
+    """To be heard."""
+
+
+NO_LIMITS = Limits()
+
+
+@dataclass(frozen=True)
 class NewJob:
     """What `Ledger.submit` writes down."""
 
@@ -55,6 +70,10 @@ class NewJob:
     phase: Phase = Phase.NONE
     unit: str = ""
     total: int = 0
+    characters: int = 0
+    """To be spoken, as far as is known; of a parent until its children are there."""
+    seconds: int = 0
+    """To be heard, likewise."""
     sums: bool = False
     """A parent whose progress is the sum of its children's."""
     timeout_seconds: float | None = None

@@ -15,6 +15,7 @@
 --   list:OWNER:KIND:STATUS zset jobs without a parent by creation number; each of the three may be *
 --   children:ID:STATUS  zset    children of a parent by their index; * is all of them
 --   queued              hash    how many jobs are queued, children included: OWNER -> count, * is all
+--   characters, seconds hash    the same of what is to be spoken and heard by jobs that have not ended
 --   webhooks            zset    ended jobs whose webhook is to be called, by when
 --   calls:ID            list    JSON of the calls of a job's webhook that were made
 --   expiry              zset    terminal jobs by the time when the record and its files go
@@ -89,17 +90,33 @@ end
 local function children_key(parent, status) return P .. 'children:' .. parent .. ':' .. status end
 local function count_children(parent, status) return redis.call('ZCARD', children_key(parent, status)) end
 
-local function count_queued(owner, by)
+-- What waits, as a whole and by owner, for the limits on it.
+local function count(measure, owner, by)
+  if by == 0 then return end
   for _, whose in ipairs({ owner, '*' }) do
-    if redis.call('HINCRBY', P .. 'queued', whose, by) <= 0 then redis.call('HDEL', P .. 'queued', whose) end
+    if redis.call('HINCRBY', P .. measure, whose, int(by)) <= 0 then redis.call('HDEL', P .. measure, whose) end
   end
+end
+
+local WEIGHTS = { 'characters', 'seconds' }
+
+local function is_open(status) return status and not TERMINAL[status] or false end
+
+-- A job weighs for as long as it has not ended. What it weighs is an estimate until a worker knows better.
+local function weigh(id, measure, weight)
+  local status, owner, known = fields(id, 'status', 'owner', measure)
+  if is_open(status) then count(measure, owner, weight - tonumber(known)) end
+  set(id, measure, weight)
 end
 
 -- Put the job under a status in the list it belongs to (its parent's, or the general ones), and out of the old one.
 local function refile(id, old, new)
   local owner, kind, number, parent, index = fields(id, 'owner', 'kind', 'number', 'parent', 'index')
-  if old == 'queued' then count_queued(owner, -1) end
-  if new == 'queued' then count_queued(owner, 1) end
+  if old == 'queued' then count('queued', owner, -1) end
+  if new == 'queued' then count('queued', owner, 1) end
+  if is_open(old) ~= is_open(new) then
+    for _, measure in ipairs(WEIGHTS) do count(measure, owner, (is_open(new) and 1 or -1) * get(id, measure)) end
+  end
   if parent ~= '' then
     if old then redis.call('ZREM', children_key(parent, old), id) end
     if new then redis.call('ZADD', children_key(parent, new), index, id) end
@@ -276,6 +293,20 @@ local function created(a, delivery)
   return answer
 end
 
+-- Which limit a new job would pass, if any. A job that is larger than a limit by itself comes in when nothing else of
+-- its sort waits: it could never come in otherwise.
+local function passed_limit(a)
+  for _, whose in ipairs({ 'all', 'owner' }) do
+    for _, measure in ipairs({ 'queued', 'characters', 'seconds' }) do
+      local most, own = a.limits[whose][measure], measure == 'queued' and 1 or a[measure]
+      local waits = tonumber(redis.call('HGET', P .. measure, whose == 'all' and '*' or a.owner) or '0')
+      if most > 0 and own > 0 and waits > 0 and waits + own > most then
+        return { outcome = 'full', whose = whose, measure = measure, most = most, waits = waits, own = own }
+      end
+    end
+  end
+end
+
 -- New job. Refused with `full` over a limit, `conflict` if the idempotency key was used with another content.
 function ledger.submit(a)
   if exists(a.id) then
@@ -292,11 +323,8 @@ function ledger.submit(a)
     end
   end
   if a.parent == '' then
-    local all, owners = unpack(redis.call('HMGET', P .. 'queued', '*', a.owner))
-    if a.max_waiting > 0 and tonumber(all or 0) >= a.max_waiting then return { outcome = 'full', limit = 'all' } end
-    if a.max_waiting_owner > 0 and tonumber(owners or 0) >= a.max_waiting_owner then
-      return { outcome = 'full', limit = 'owner' }
-    end
+    local full = passed_limit(a)
+    if full then return full end
   else
     local status = get(a.parent, 'status')
     if not status or TERMINAL[status] then return { outcome = 'gone' } end
@@ -308,7 +336,7 @@ function ledger.submit(a)
     'claim', '', 'worker', '',
     'spec', a.spec, 'inputs', a.inputs, 'metadata', a.metadata, 'webhook', a.webhook, 'output', '', 'error', '',
     'done', '0', 'total', a.total, 'unit', a.unit, 'sums', a.sums, 'parent', a.parent, 'index', a.index,
-    'phase', a.phase, 'cancel', '0', 'timeout_ms', a.timeout_ms, 'ttl', a.ttl_ms, 'version', '0',
+    'phase', a.phase, 'characters', a.characters, 'seconds', a.seconds, 'cancel', '0', 'timeout_ms', a.timeout_ms, 'ttl', a.ttl_ms, 'version', '0',
     'number', redis.call('INCR', P .. 'created'))
   refile(a.id, nil, 'queued')
   if a.parent == '' then
@@ -390,6 +418,7 @@ function ledger.progress(a)
   local ok, why = holds(a.id, a.attempt)
   if not ok then return { ok = false, why = why } end
   set(a.id, 'unit', a.unit)
+  if a.unit == 'second' then weigh(a.id, 'seconds', a.total) end -- the length is known now
   add_progress(a.id, a.done, a.total)
   announce(a.id)
   return { ok = true }
@@ -447,6 +476,7 @@ function ledger.wait_for_children(a)
   local now = now_ms()
   end_lease(a.id)
   forgive(a.id)
+  for _, measure in ipairs(WEIGHTS) do weigh(a.id, measure, 0) end -- its children weigh now
   announce(a.id)
   if get(a.id, 'retry_failed') then
     set(a.id, 'phase', 'retrying')

@@ -10,13 +10,13 @@ from dataclasses import asdict
 from importlib import resources
 from typing import Any
 
-from jobs.answers import Claim, Delivery, NewJob, Recovery, Refusal, Renewal, Signal, Submitted
+from jobs.answers import NO_LIMITS, Claim, Delivery, Limits, NewJob, Recovery, Refusal, Renewal, Signal, Submitted
 from jobs.connect import RedisClient
 from jobs.errors import Conflict, LeaseLost, NotFound, QueueFull, SchemaMismatch
 from jobs.record import Job, Output, Problem
 from jobs.states import MOVES, Status
 
-__all__ = ["Claim", "Delivery", "Ledger", "NewJob", "Recovery", "Refusal", "Renewal", "Signal", "Submitted"]
+__all__ = ["Claim", "Delivery", "Ledger", "Limits", "NewJob", "Recovery", "Refusal", "Renewal", "Signal", "Submitted"]
 
 SCHEMA_VERSION = 1
 PREFIX = "vq:"
@@ -66,6 +66,18 @@ def _submission(new: NewJob) -> dict[str, Any]:
     }
 
 
+def _why_full(answer: dict[str, Any]) -> str:
+    whose = "in all" if answer["whose"] == "all" else "for this key"
+    most, waits, own = (int(answer[name]) for name in ("most", "waits", "own"))
+    if answer["measure"] == "queued":
+        return f"{waits} jobs wait already {whose}, and {most} may; submit again later"
+    what = {"characters": "characters", "seconds": "seconds of audio"}[answer["measure"]]
+    return (
+        f"{waits} {what} wait already {whose}; with the {own} of this job they would be more than the {most} that "
+        "may; submit again later"
+    )
+
+
 def _submitted(new: NewJob, answer: dict[str, Any]) -> Submitted:
     match answer["outcome"]:
         case "conflict":
@@ -108,21 +120,22 @@ class Ledger:
 
     # --- coming in
 
-    def submit(self, new: NewJob, *, max_waiting: int = 0, max_waiting_owner: int = 0, show: bool = False) -> Submitted:
+    def submit(
+        self, new: NewJob, *, limits: Limits = NO_LIMITS, owner_limits: Limits = NO_LIMITS, show: bool = False
+    ) -> Submitted:
         """Write a job down. The caller sends `Submitted.delivery`; if it cannot, the sweeper does.
 
+        `limits` are on what waits in all, `owner_limits` on what waits of the job's owner; children come in anyway.
         With `show` the answer has the record.
 
         Raises `QueueFull` over a limit, `Conflict` for a used idempotency key with another fingerprint, `NotFound` if
         the parent is gone or has ended.
         """
         arguments = _submission(new)
-        arguments.update(max_waiting=max_waiting, max_waiting_owner=max_waiting_owner, show=show)
+        arguments.update(limits={"all": asdict(limits), "owner": asdict(owner_limits)}, show=show)
         answer = self._call("submit", **arguments)
         if answer["outcome"] == "full":
-            whose = "in all" if answer["limit"] == "all" else "for this key"
-            limit = max_waiting if answer["limit"] == "all" else max_waiting_owner
-            raise QueueFull("queue_full", f"{limit} jobs wait already {whose}; submit again later")
+            raise QueueFull("queue_full", _why_full(answer))
         return _submitted(new, answer)
 
     def submit_many(self, children: Sequence[NewJob]) -> list[Submitted]:
@@ -171,6 +184,10 @@ class Ledger:
         """Return the journal: finished units by name, of all attempts."""
         raw = self.redis.hgetall(f"{PREFIX}units:{job_id}")
         return {name: json.loads(unit) for name, unit in raw.items()}
+
+    def unit_names(self, job_id: str) -> set[str]:
+        """Return the names of the finished units in the journal."""
+        return set(self.redis.hkeys(f"{PREFIX}units:{job_id}"))
 
     def unit(self, job_id: str, name: str) -> dict[str, Any] | None:
         """Return one finished unit of the journal."""

@@ -31,6 +31,12 @@ class Settings(BaseSettings):
     """Where blobs live: `disk` (under data_dir), `redis` (small results only) or a URL that fsspec knows (`s3://…`)."""
     redis_blob_bytes: int = Field(default=32 * 1024**2, gt=0)
     """Largest blob with `results=redis`. Too high: one result blocks Redis for everybody while it is copied."""
+    inputs: str = ""
+    """Folder or fsspec URL (`s3://recordings/{owner}`) below which jobs may name recordings as `store`; `{owner}` keeps
+    keys apart. Empty: none. Too wide: whoever may submit hears all that is in it."""
+    reuse_bytes: int = Field(default=0, ge=0)
+    """Results kept to answer identical work of the same owner that asks for `reuse`; the least recently used leave
+    first. 0: none. Too low: they leave before they are wanted; too high: the disk."""
     ttl_seconds: int = Field(default=7 * 24 * 3600, gt=0)
     """How long a job and its files stay after its end. Too low: clients come too late; too high: the disk fills."""
 
@@ -62,6 +68,14 @@ class Settings(BaseSettings):
     max_waiting: int = Field(default=200_000, ge=0)
     """Jobs that may wait in all before 429. 0: no limit. Too high: Redis' memory; some 3 KB a job."""
     max_waiting_per_owner: int = Field(default=100_000, ge=0)
+    """The same for one key's owner. 0: no limit."""
+    max_waiting_characters: int = Field(default=200_000_000, ge=0)
+    """Characters that may wait to be spoken, in all, before 429. 0: no limit. Too high: a queue of weeks."""
+    max_waiting_characters_per_owner: int = Field(default=100_000_000, ge=0)
+    """The same for one key's owner. Too high: one client's books keep the workers for weeks. 0: no limit."""
+    max_waiting_seconds: int = Field(default=36_000_000, ge=0)
+    """Seconds of audio that may wait to be transcribed, in all, before 429: ten thousand hours. 0: no limit."""
+    max_waiting_seconds_per_owner: int = Field(default=18_000_000, ge=0)
     """The same for one key's owner. 0: no limit."""
 
     # --- engines

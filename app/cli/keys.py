@@ -18,11 +18,14 @@ def keys() -> None:
 @keys.command()
 @click.argument("owner")
 @click.option("--role", type=click.Choice(ROLES), default="user", show_default=True, help="`admin` sees all jobs.")
+@click.option("--jobs", type=click.IntRange(0), help="Jobs of this owner that may wait; 0: no limit.")
+@click.option("--characters", type=click.IntRange(0), help="Characters that may wait to be spoken.")
+@click.option("--seconds", type=click.IntRange(0), help="Seconds of audio that may wait to be heard.")
 @click.option("--file", "-f", type=click.Path(dir_okay=False, path_type=Path), help="Add it to this file of keys.")
-def create(owner: str, role: Role, file: Path | None) -> None:
+def create(owner: str, role: Role, file: Path | None, **limits: int | None) -> None:
     """Make a key for OWNER. It is shown once: the server only keeps its hash."""
     try:
-        secret, key = create_key(owner, role)
+        secret, key = create_key(owner, role, {name: most for name, most in limits.items() if most is not None})
     except KeysError as error:
         raise click.BadParameter(str(error), param_hint="OWNER") from error
     click.echo(f"The key, shown only now: {secret}", err=file is None)

@@ -4,7 +4,7 @@ import io
 
 import pytest
 
-from app.keys import Keyring, KeysError, create_key
+from app.keys import Key, Keyring, KeysError, create_key
 from tests.app.problems import assert_problem
 
 
@@ -182,3 +182,37 @@ def test_answers_carry_security_headers(client):
         assert headers["X-Content-Type-Options"] == "nosniff"
         assert headers["X-Frame-Options"] == "DENY"
         assert headers["Referrer-Policy"] == "no-referrer"
+
+
+class TestLimitsOfKeys:
+    def test_a_key_keeps_its_limits_as_text(self):
+        _, key = create_key("ann", limits={"jobs": 5, "seconds": 3600})
+        assert str(key).endswith(":user:jobs=5;seconds=3600")
+        assert Key.parse(str(key)) == key
+        assert key.limits == {"queued": 5, "seconds": 3600}
+        assert Key.parse(f"ann:{'0' * 64}").limits == {}
+
+    @pytest.mark.parametrize(
+        "limits", ["jobs", "jobs=", "jobs=-1", "jobs=1,seconds=2", "pages=3", "jobs=1:x", ";jobs=1"]
+    )
+    def test_limits_that_cannot_be_read_are_refused(self, limits):
+        with pytest.raises(KeysError, match="jobs=N;characters=N;seconds=N"):
+            Key.parse(f"ann:{'0' * 64}:user:{limits}")
+
+    def test_each_key_has_its_own_and_the_settings_hold_for_the_others(self, app_of):
+        small, one = create_key("small", limits={"characters": 10})
+        large, two = create_key("large", limits={"characters": 0})
+        usual, three = create_key("usual")
+        client = app_of(api_keys=f"{one},{two},{three}", max_waiting_characters_per_owner=20).test_client()
+
+        def submit(secret, characters):
+            headers = {"Authorization": f"Bearer {secret}"}
+            return client.post("/v1/tts", json={"text": "你" * characters}, headers=headers)
+
+        for secret, fits, more in ((small, 10, 429), (usual, 20, 429), (large, 100, 202)):
+            assert submit(secret, fits).status_code == 202
+            answer = submit(secret, 1)
+            assert answer.status_code == more
+            if more == 429:
+                assert_problem(answer, 429, code="queue_full")
+                assert int(answer.headers["Retry-After"]) > 0

@@ -4,9 +4,13 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from jobs.errors import Conflict, NotFound
+from jobs.errors import Conflict, NotFound, QueueFull
+from jobs.ledger import Limits
 from jobs.states import Kind, Phase
 from tests.jobs.reference import ENDED, MOST_CHILDREN, Expected, Reference
+
+MOST_QUEUED, MOST_CHARACTERS = 8, 400
+"""Of an owner: few enough to be reached."""
 
 
 class Clients(Reference):
@@ -39,15 +43,29 @@ class Clients(Reference):
     def submit(self, owner, priority, parent):
         self._submit(owner, priority, parent=parent)
 
+    def too_many(self, new, limits):
+        """Whether a job passes a limit of its owner."""
+        queued = int(self.queued_counts().get(new.owner, 0))
+        characters = int(self.weights("characters").get(new.owner, 0))
+        return (0 < queued >= limits.queued) or (characters > 0 and characters + new.characters > limits.characters)
+
     def _submit(self, owner, priority, *, parent):
         phase = Phase.PLANNING if parent else Phase.NONE
         kind, queue = (Kind.AUDIOBOOK, "cpu") if parent else (Kind.TTS, "tts")
         self.submitted += 1
         new = self.desk.new(
-            id=f"{self.submitted:026d}", owner=owner, priority=priority, phase=phase, kind=kind, queue=queue
+            id=f"{self.submitted:026d}", owner=owner, priority=priority, phase=phase, kind=kind, queue=queue,
+            characters=10 * priority, seconds=priority,
+        )  # fmt: skip
+        limits = Limits(queued=MOST_QUEUED, characters=MOST_CHARACTERS)
+        if self.too_many(new, limits):
+            with pytest.raises(QueueFull):
+                self.ledger.submit(new, owner_limits=limits)
+            return None
+        found = self.ledger.submit(new, owner_limits=limits)
+        job = self.jobs[new.id] = Expected(
+            new.id, owner, queue, priority, phase=phase.value, characters=new.characters, seconds=new.seconds
         )
-        found = self.ledger.submit(new)
-        job = self.jobs[new.id] = Expected(new.id, owner, queue, priority, phase=phase.value)
         self.enqueue(job, front=False)
         self.sent([found.delivery])
         return new.id

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from jobs.answers import NO_LIMITS
 from jobs.connect import connect
 from jobs.errors import LeaseLost
 from jobs.ids import child_id, new_id
@@ -51,8 +52,8 @@ class Desk:
         fields.setdefault("id", new_id())
         return NewJob(**fields)
 
-    def submit(self, *, max_waiting=0, max_waiting_owner=0, **fields):
-        found = self.ledger.submit(self.new(**fields), max_waiting=max_waiting, max_waiting_owner=max_waiting_owner)
+    def submit(self, *, limits=NO_LIMITS, owner_limits=NO_LIMITS, **fields):
+        found = self.ledger.submit(self.new(**fields), limits=limits, owner_limits=owner_limits)
         self.send([found.delivery])
         return found.id
 

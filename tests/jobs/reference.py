@@ -30,6 +30,8 @@ class Expected:
     cancel: bool = False
     parked: str = ""
     retrying: bool = False
+    characters: int = 0
+    seconds: int = 0
     units: set = field(default_factory=set)
     result: str = ""
 
@@ -153,6 +155,14 @@ class Reference:
             for key in keys:
                 wanted.setdefault(f"vq:{key}", set()).add(job.id)
         return wanted
+
+    def weights(self, measure):
+        """What a measure's hash should hold."""
+        found = {}
+        for job in self.jobs.values():
+            for whose in (job.owner, "*") if job.status not in ENDED and getattr(job, measure) else ():
+                found[whose] = found.get(whose, 0) + getattr(job, measure)
+        return {whose: str(weight) for whose, weight in found.items()}
 
     def queued_counts(self):
         queued = [job.owner for job in self.jobs.values() if job.status == "queued"]

@@ -118,6 +118,9 @@ class LedgerMachine(Clients, RuleBasedStateMachine):
             self.ledger.run_alone(claim)
             job.alone_now = True
             return
+        if unit == "c" and not job.phase:
+            self.ledger.progress(claim, 0, 90, "second")  # a recording whose length is found out
+            job.seconds = 90
         self.ledger.register(claim, unit, {}, done=1, total=3)
         if unit not in job.units:
             job.units.add(unit)
@@ -173,7 +176,7 @@ class LedgerMachine(Clients, RuleBasedStateMachine):
     def _plan(self, claim, index):
         parent, new_id = self.jobs.get(claim.id), child_id(claim.id, index)
         new = self.desk.new(
-            id=new_id, parent=claim.id, index=index, kind=Kind.CHAPTER, priority=7, owner=claim.job.owner
+            id=new_id, parent=claim.id, index=index, kind=Kind.CHAPTER, priority=7, owner=claim.job.owner, characters=7
         )
         if new_id in self.jobs:
             again = self.ledger.submit(new).delivery
@@ -183,7 +186,7 @@ class LedgerMachine(Clients, RuleBasedStateMachine):
                 self.ledger.submit(new)
         else:
             found = self.ledger.submit(new)
-            child = self.jobs[new_id] = Expected(new_id, claim.job.owner, "tts", 7, parent=claim.id)
+            child = self.jobs[new_id] = Expected(new_id, claim.job.owner, "tts", 7, parent=claim.id, characters=7)
             self.enqueue(child, front=False)
             self.sent([found.delivery])
 
@@ -205,6 +208,7 @@ class LedgerMachine(Clients, RuleBasedStateMachine):
         self._sweep_up(job.id, found)
         self.forgive(job)
         job.worker, job.alone_now, job.phase = "", False, "waiting"
+        job.characters = job.seconds = 0
         if job.retrying:
             self.retry_children_of(job)
         self.wake(job)
@@ -218,7 +222,7 @@ class LedgerMachine(Clients, RuleBasedStateMachine):
     )
     def found_a_family(self, ends, stage):
         parent = self._submit("bob", 7, parent=True)
-        if not self._claimed(parent):
+        if parent is None or not self._claimed(parent):
             return
         planner, _ = self.claims[-1]
         for index in range(len(ends)):
@@ -358,6 +362,8 @@ class LedgerMachine(Clients, RuleBasedStateMachine):
                 assert job.result in raw["output"] + raw["error"], job
         assert {key: set(members) for key, members in (zsets or {}).items()} == self.lists()
         assert hashes.get("vq:queued", {}) == self.queued_counts()
+        for measure in ("characters", "seconds"):
+            assert hashes.get(f"vq:{measure}", {}) == self.weights(measure)
 
     def teardown(self):
         """Everything is deleted: nothing is left."""

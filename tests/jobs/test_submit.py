@@ -8,7 +8,7 @@ import pytest
 from jobs.connect import connect
 from jobs.errors import Conflict, NotFound, QueueFull, SchemaMismatch
 from jobs.ids import new_id
-from jobs.ledger import Claim, Ledger, NewJob
+from jobs.ledger import Claim, Ledger, Limits, NewJob
 from jobs.record import Blob
 from jobs.states import Kind, Phase, Status
 
@@ -102,44 +102,110 @@ class TestIdempotencyKey:
 
 class TestLimits:
     def test_waiting_jobs_in_all(self, desk):
-        desk.submit(owner="a", max_waiting=2)
-        desk.submit(owner="b", max_waiting=2)
-        with pytest.raises(QueueFull, match="2 jobs wait already in all"):
-            desk.submit(owner="c", max_waiting=2)
+        desk.submit(owner="a", limits=Limits(2))
+        desk.submit(owner="b", limits=Limits(2))
+        with pytest.raises(QueueFull, match="2 jobs wait already in all, and 2 may"):
+            desk.submit(owner="c", limits=Limits(2))
         assert desk.queries.count() == 2
 
     def test_waiting_jobs_of_an_owner(self, desk):
-        desk.submit(owner="a", max_waiting_owner=1)
-        desk.submit(owner="b", max_waiting_owner=1)
-        with pytest.raises(QueueFull, match="1 jobs wait already for this key"):
-            desk.submit(owner="a", max_waiting_owner=1)
+        desk.submit(owner="a", owner_limits=Limits(1))
+        desk.submit(owner="b", owner_limits=Limits(1))
+        with pytest.raises(QueueFull, match="1 jobs wait already for this key, and 1 may"):
+            desk.submit(owner="a", owner_limits=Limits(1))
 
     def test_a_job_that_runs_or_has_gone_waits_no_more(self, desk):
         running, canceled, deleted = (desk.submit() for _ in range(3))
         desk.claim(running)
         desk.cancel(canceled)
         desk.ledger.delete(deleted)
-        desk.submit(max_waiting=1)
+        desk.submit(limits=Limits(1))
         desk.release(_held(desk, running))
         with pytest.raises(QueueFull):
-            desk.submit(max_waiting=2)
+            desk.submit(limits=Limits(2))
 
     def test_children_count_but_are_never_refused(self, desk):
         parent, _ = desk.parent(4)
-        desk.child(parent, 4, max_waiting=1, max_waiting_owner=1)
+        desk.child(parent, 4, limits=Limits(1), owner_limits=Limits(1))
         with pytest.raises(QueueFull):
-            desk.submit(max_waiting_owner=5)
-        desk.submit(max_waiting_owner=6)
+            desk.submit(owner_limits=Limits(5))
+        desk.submit(owner_limits=Limits(6))
 
     def test_a_repeated_submit_is_not_refused(self, desk):
         new = desk.new()
-        desk.ledger.submit(new, max_waiting=1)
-        assert desk.ledger.submit(new, max_waiting=1).id == new.id
+        desk.ledger.submit(new, limits=Limits(1))
+        assert desk.ledger.submit(new, limits=Limits(1)).id == new.id
 
     def test_a_used_key_answers_even_when_the_queue_is_full(self, desk):
         first = desk.submit(idempotency_key="k", fingerprint="f")
-        again = desk.ledger.submit(desk.new(idempotency_key="k", fingerprint="f"), max_waiting=1)
+        again = desk.ledger.submit(desk.new(idempotency_key="k", fingerprint="f"), limits=Limits(1))
         assert again.id == first
+
+    @pytest.mark.parametrize("measure", ["characters", "seconds"])
+    def test_work_that_waits_or_runs(self, desk, measure):
+        """Counted until the job's end, and exactly: what fits comes in, one more does not."""
+        limits = Limits(**{measure: 100})
+        first = desk.submit(**{measure: 60})
+        claim = desk.claim(first)
+        desk.submit(**{measure: 40}, limits=limits)
+        with pytest.raises(QueueFull, match=rf"100 {measure}.* wait already in all; with the 1 of this job .* the 100"):
+            desk.submit(**{measure: 1}, limits=limits)
+        desk.submit(owner="bob", **{measure: 100}, owner_limits=limits)
+        with pytest.raises(QueueFull, match="wait already for this key"):
+            desk.submit(**{measure: 1}, owner_limits=limits)
+        desk.succeed(claim)
+        desk.submit(**{measure: 60}, owner_limits=limits)
+
+    def test_a_limit_concerns_only_jobs_of_its_sort(self, desk):
+        desk.submit(seconds=1000)
+        desk.submit(characters=10, limits=Limits(seconds=100, characters=100))
+
+    def test_a_job_larger_than_a_limit_comes_in_alone(self, desk):
+        limits = Limits(characters=100)
+        large = desk.submit(characters=1000, limits=limits)
+        with pytest.raises(QueueFull):
+            desk.submit(characters=1, limits=limits)
+        desk.cancel(large)
+        desk.submit(characters=1, limits=limits)
+
+    def test_the_length_of_a_recording_counts_as_soon_as_it_is_known(self, desk, redis):
+        claim = desk.start(seconds=10, kind=Kind.STT, queue="stt")
+        desk.ledger.progress(claim, 0, 3600, "second")
+        assert redis.hgetall("vq:seconds") == {"ann": "3600", "*": "3600"}
+        desk.fail(claim)
+        assert redis.hgetall("vq:seconds") == {}
+        desk.retry(claim.id)
+        assert redis.hgetall("vq:seconds") == {"ann": "3600", "*": "3600"}
+
+    def test_a_parent_weighs_until_its_children_do(self, desk, redis):
+        parent = desk.submit(kind=Kind.AUDIOBOOK, queue="cpu", phase=Phase.PLANNING, characters=100)
+        claim = desk.claim(parent)
+        children = [desk.child(parent, index, characters=40) for index in range(2)]
+        desk.send([desk.ledger.wait_for_children(claim)])
+        assert redis.hget("vq:characters", "*") == "80"
+        desk.fail(desk.claim(children[0]))
+        assert redis.hget("vq:characters", "ann") == "40"
+        desk.cancel(parent)
+        assert not redis.exists("vq:characters")
+
+    def test_limits_are_exact_however_many_come_at_once(self, redis, redis_url):
+        """Clients with a connection each submit jobs of 7: a hundred of them fit."""
+        limits = Limits(characters=700)
+
+        def come_in(number):
+            ledger, taken = Ledger(connect(redis_url)), 0
+            for _ in range(40):
+                try:
+                    new = NewJob(new_id(), Kind.TTS, "tts", 4, f"o{number}", "{}", characters=7)
+                    ledger.submit(new, limits=limits)
+                    taken += 1
+                except QueueFull:
+                    continue
+            return taken
+
+        with ThreadPoolExecutor(8) as pool:
+            assert sum(pool.map(come_in, range(8))) == 100
+        assert redis.hget("vq:characters", "*") == "700"
 
 
 def _held(desk, job_id):
