@@ -13,7 +13,7 @@ from werkzeug.exceptions import ClientDisconnected
 
 from app.problems import Refusal
 from app.services import services
-from app.validation import explain
+from jobs.validation import explain
 
 Model = TypeVar("Model", bound=BaseModel)
 READ = 64 * 1024

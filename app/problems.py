@@ -17,7 +17,7 @@ from redis.exceptions import TimeoutError as RedisSlow
 from werkzeug.exceptions import HTTPException
 
 from app.openai.errors import error_body, is_openai
-from app.validation import FieldError, explain
+from jobs.validation import FieldError, explain
 from jobs.errors import Conflict, JobsError, NotFound, QueueFull, StoreError
 
 log = logging.getLogger(__name__)

@@ -13,13 +13,14 @@ from redis import RedisError
 
 from app import bodies
 from app.multipart import Part, parts
-from app.names import clean_name
 from app.problems import Refusal
 from app.services import services
 from app.sniff import HEAD_BYTES, is_text, is_zip, media_type_of, what_is
 from jobs.errors import StoreError
 from jobs.files import TooLarge
 from jobs.ids import new_id
+from jobs.lines import CSV, CSV_ENDINGS, JSONL
+from jobs.names import clean_name, clean_path
 from jobs.record import Blob
 
 FIELD_BYTES = 8 * 1024**2
@@ -50,6 +51,8 @@ class Wanted:
     most: int = 1
     default_name: str = "file"
     max_bytes: int | None = None
+    folders: bool = False
+    """Whether a name keeps its folders."""
 
 
 def is_multipart() -> bool:
@@ -102,9 +105,11 @@ def picture(head: bytes, _: str) -> str | None:
     return "image/png" if head.startswith(b"\x89PNG\r\n\x1a\n") else None
 
 
-def text(head: bytes, _: str) -> str | None:
-    """Judge a file of lines."""
-    return "application/jsonl" if is_text(head) else None
+def lines(head: bytes, name: str) -> str | None:
+    """Judge a file of lines: CSV by its name, else JSON lines."""
+    if not is_text(head):
+        return None
+    return CSV if name.lower().endswith(CSV_ENDINGS) else JSONL
 
 
 def receive(job_id: str, wanted: dict[str, Wanted]) -> Form:
@@ -150,7 +155,7 @@ def _store(job_id: str, part: Part, want: Wanted) -> Blob:
         head += chunk
         if len(head) >= HEAD_BYTES:
             break
-    name = clean_name(part.filename or "", want.default_name)
+    name = (clean_path if want.folders else clean_name)(part.filename or "", want.default_name)
     if not head and want.most == 1:  # one of many fails alone, later
         raise Refusal.of_field(part.name, f"{name} is empty; send a file with at least one byte")
     media_type = want.judge(bytes(head), name)

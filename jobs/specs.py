@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
+from urllib.parse import unquote
 
 from pydantic import AfterValidator, AnyHttpUrl, BaseModel, ConfigDict, Field, model_validator
 
@@ -31,6 +32,13 @@ def _small_pairs(pairs: dict[str, str]) -> dict[str, str]:
         if len(key) > 64 or len(value) > 512:
             raise ValueError("a key has at most 64 characters and a value at most 512")
     return pairs
+
+
+def _below(path: str) -> str:
+    for part in unquote(path).replace("\\", "/").split("/"):
+        if part in {"", ".", ".."} or part.endswith(":"):
+            raise ValueError("must be a relative path such as calls/2024/a.wav, without `.`, `..` or empty parts")
+    return path
 
 
 Line = Annotated[str, AfterValidator(_no_controls)]
@@ -86,7 +94,15 @@ class VoiceOptions(Strict):
     """Fail instead of warn when something cannot be spoken."""
 
 
-class TTSSpec(JobOptions, VoiceOptions):
+class Reuse(Strict):
+    """Whether earlier work may be the answer."""
+
+    reuse: bool = False
+    """May be answered with the kept result of identical work, and its result be kept for that; if the server does so
+    (VOXQUEUE_REUSE_BYTES). `output.reused` then names the job that did the work."""
+
+
+class TTSSpec(JobOptions, VoiceOptions, Reuse):
     """`POST /v1/tts`: speak a text."""
 
     text: Line = Field(min_length=1)
@@ -128,11 +144,23 @@ class TranscriptOptions(Strict):
     """Lines of a cue of SRT and VTT; what needs more becomes several cues. LRC has one."""
 
 
-class STTSpec(JobOptions, TranscriptOptions):
-    """`POST /v1/stt`: transcribe a recording, uploaded or at a URL."""
+class Source(Strict):
+    """Where a recording is that is not uploaded."""
 
     url: AnyHttpUrl | None = None
     """http or https address of the recording, when no file is uploaded."""
+    store: Annotated[Line, AfterValidator(_below)] | None = Field(default=None, min_length=1, max_length=1000)
+    """Path of the recording in the server's area of recordings (VOXQUEUE_INPUTS), when no file is uploaded."""
+
+
+class STTSpec(JobOptions, TranscriptOptions, Source, Reuse):
+    """`POST /v1/stt`: transcribe a recording, uploaded, at a URL or in the server's area of recordings."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> Self:
+        if self.url is not None and self.store is not None:
+            raise ValueError("url and store are two recordings; send one of them")
+        return self
 
 
 class ChapterText(Strict):
@@ -180,13 +208,13 @@ class AudiobookSpec(JobOptions, VoiceOptions, BookOptions):
     priority: Priority = Priority.BULK
 
 
-class TranscriptsSpec(JobOptions, TranscriptOptions):
+class TranscriptsSpec(JobOptions, TranscriptOptions, Reuse):
     """`POST /v1/transcripts`: transcribe many files."""
 
     priority: Priority = Priority.BULK
 
 
-class BatchSpec(JobOptions):
+class BatchSpec(JobOptions, Reuse):
     """`POST /v1/batches`: one line, one clip."""
 
     priority: Priority = Priority.BULK
@@ -214,18 +242,29 @@ SPECS: dict[Kind, type[JobOptions]] = {
 
 
 class BatchLine(Strict):
-    """A line of a batch."""
+    """A line of a batch: `{custom_id, tts: {...}}` or `{custom_id, stt: {...}}`, or the same flat, as a CSV has it."""
 
     custom_id: Annotated[str, Field(min_length=1, max_length=200)]
     tts: TTSSpec | None = None
     stt: STTSpec | None = None
 
+    @model_validator(mode="before")
+    @classmethod
+    def _deepen(cls, value: Any) -> Any:
+        if not isinstance(value, dict) or "tts" in value or "stt" in value:
+            return value
+        task = "tts" if "text" in value else "stt" if "url" in value or "store" in value else None
+        if task is None:
+            return value
+        outside = {name: value[name] for name in value if name == "custom_id"}
+        return {**outside, task: {name: value[name] for name in value if name not in outside}}
+
     @model_validator(mode="after")
     def _one_task(self) -> Self:
         if (self.tts is None) == (self.stt is None):
-            raise ValueError("a line has either tts or stt")
-        if self.stt is not None and self.stt.url is None:
-            raise ValueError("stt needs url in a batch")
+            raise ValueError("a line has either tts or stt, or else text, url or store")
+        if self.stt is not None and self.stt.url is None and self.stt.store is None:
+            raise ValueError("stt needs url or store in a batch")
         return self
 
 

@@ -45,7 +45,7 @@ class BlockedUrl(ValueError):
 
 
 class FetchError(JobsError):
-    """What a URL names could not be fetched: blocked, unreachable, refused, too large, too slow."""
+    """What `url` or `store` names could not be fetched: blocked, unreachable, refused, too large, too slow."""
 
 
 def parse_networks(text: str) -> tuple[Network, ...]:
@@ -85,12 +85,11 @@ def literal_address(host: str) -> Address | None:
     """Return the address that a host is, None for a name. Knows `2130706433`, `0x7f.1` and `0177.0.0.1`, as libc."""
     try:
         return ipaddress.ip_address(host.strip("[]").partition("%")[0])
-    except ValueError:
-        pass
-    try:
-        return ipaddress.IPv4Address(socket.inet_aton(host))
-    except (OSError, ValueError):
-        return None
+    except ValueError:  # not in the usual notation; libc, which opens connections, knows more of them
+        try:
+            return ipaddress.IPv4Address(socket.inet_aton(host))
+        except (OSError, ValueError):  # in none: it is a name
+            return None
 
 
 def check_url(url: str, allowed_networks: str = "") -> None:

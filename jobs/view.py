@@ -20,7 +20,7 @@ def input_view(job: Job) -> dict[str, Any]:
     if isinstance(text, str) and len(text) > 1000:
         shown |= {"text": text[:1000], "text_truncated": True}
     if job.inputs:
-        shown["files"] = [{"name": blob.name, "bytes": blob.bytes} for blob in job.inputs[:100]]
+        shown["files"] = [{"name": blob.name, "bytes": blob.bytes} for blob in job.inputs if not blob.is_hidden]
     return shown
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from jobs.broker import QUEUE_OF, Broker
 from jobs.ids import child_id
 from jobs.ledger import Ledger, NewJob
 from jobs.queries import Queries
-from jobs.record import Blob, Job, Output, Problem, Warn
+from jobs.record import Blob, Job, Output, Problem
 from jobs.specs import JobOptions
 from jobs.states import Kind, Priority, Status
 from workers.session import JobFailed, Session
@@ -22,6 +23,9 @@ PAGE = 200
 """Children that are submitted or read at once."""
 LISTED_FILES = 200
 """Most children whose files are listed in the parent's record; beyond that they are in the zip and in the children."""
+
+MOST_WARNINGS = 100
+"""Failures of single children that a parent tells; its summary has all."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +88,8 @@ class Family:
 
 
 def _new_job(parent: Job, child: Child) -> NewJob:
-    left = None if parent.deadline is None else max(0.001, parent.deadline - time.time())
+    own = child.spec.timeout_seconds
+    left = own if parent.deadline is None else min(own or math.inf, max(0.001, parent.deadline - time.time()))
     return NewJob(
         id=child_id(parent.id, child.index),
         kind=child.kind,
@@ -94,6 +99,7 @@ def _new_job(parent: Job, child: Child) -> NewJob:
         spec=child.spec.model_dump_json(exclude_none=True),
         inputs=[at_home(blob, parent.id) for blob in child.inputs],
         metadata=child.metadata or {},
+        webhook=str(child.spec.webhook.url) if child.spec.webhook else "",
         parent=parent.id,
         index=child.index,
         timeout_seconds=left,
@@ -124,16 +130,6 @@ def problem_of(job: Job) -> Problem | None:
     if job.error:
         return Problem(**job.error)
     return Problem("canceled", "Cancelled", "the job was cancelled")
-
-
-def failure_warnings(jobs: Iterable[Job], limit: int = 100) -> list[Warn]:
-    """Return a warning for each child that failed, at most `limit`."""
-    found: list[Warn] = []
-    for job in jobs:
-        problem = problem_of(job)
-        if problem is not None and len(found) < limit:
-            found.append(Warn("child_failed", f"{job.metadata.get('path', job.id)}: {problem.detail}", job.index))
-    return found
 
 
 def as_json(value: Any) -> bytes:

@@ -4,28 +4,30 @@ from __future__ import annotations
 
 import csv
 import io
-import shutil
-import stat
+import json
+import re
 import zipfile
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+from typing import Any
 
-from jobs.files import Store, TooLarge, scratch
-from jobs.record import Blob, Job, Output
+from jobs.files import Store, scratch
+from jobs.names import UniqueNames
+from jobs.record import Blob, Job, Output, Problem, Warn
 from jobs.settings import Settings
-from jobs.specs import STTSpec, TranscriptsSpec
-from jobs.states import Kind
-from workers.parents import LISTED_FILES, Child, Family, as_json, at_home, failure_warnings, options_for, problem_of
+from jobs.specs import STTSpec
+from jobs.states import Kind, Status
+from workers.archives import copy_into
+from workers.parents import LISTED_FILES, MOST_WARNINGS, Child, Family, as_json, at_home, options_for, problem_of
+from workers.recordings import Recording, Recordings
 from workers.session import JobFailed, Session
 
-ZIP_TYPES = {"application/zip", "application/x-zip-compressed"}
-LARGEST_RATIO = 200
-"""A zip member that grows more than this is a bomb; speech in any codec is far below it."""
-LARGEST_GROWTH = 10
-"""A whole zip unpacked, in units of `VOXQUEUE_MAX_UPLOAD_BYTES`. No member may be longer than it says it is."""
 COLUMNS = ("file", "status", "seconds", "language", "words", "error", "job")
+IDEOGRAPHS = r"\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff"
+WORD = re.compile(rf"[{IDEOGRAPHS}]|[^\W{IDEOGRAPHS}]+")
+"""A Chinese or Japanese character, or a word of other scripts."""
 
 
 @dataclass(frozen=True)
@@ -37,160 +39,139 @@ class Transcripts:
     settings: Settings
 
     def plan(self, session: Session) -> None:
-        """Submit a child for every recording, those inside of zip files too."""
-        spec = options_for(session.job, STTSpec)
-        children = (
-            Child(index, Kind.STT, spec, (blob,), {"path": blob.name})
-            for index, blob in enumerate(self._recordings(session.job))
-        )
-        if not self.family.submit(session, children):
-            raise JobFailed("no_files", "No recordings", "files: the zip holds no files")
+        """Submit a child for every recording that can be had; what is wrong with the others, `assemble` tells."""
+        if not self.family.submit(session, self._children(session)):
+            first = next(iter(self._recordings(session.job)), None)
+            detail = self._reason(first) if first else "files: the zip holds no files"
+            raise JobFailed("no_files", "No recordings", detail)
 
-    def _recordings(self, job: Job) -> Iterator[Blob]:
-        count = 0
-        for blob in job.inputs:
-            members = self._unzip(job, blob) if is_zip(blob) else iter([blob])
-            for member in members:
-                count += 1
-                if count > self.settings.max_children:
-                    raise JobFailed(
-                        "too_many_files",
-                        "Too many recordings",
-                        f"files: more than {self.settings.max_children} (VOXQUEUE_MAX_CHILDREN); split the job",
-                    )
-                yield member
+    def _recordings(self, job: Job) -> Iterator[Recording]:
+        return Recordings(self.store, self.settings).of(job)
 
-    def _unzip(self, job: Job, blob: Blob) -> Iterator[Blob]:
-        with self.store.path(job.id, blob) as path:
-            try:
-                with zipfile.ZipFile(path) as archive:
-                    members = [info for info in archive.infolist() if wanted_member(info)]
-                    self._check_total(blob, sum(info.file_size for info in members))
-                    for info in members:
-                        yield self._member(job, blob, archive, info)
-            except (zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
-                raise JobFailed("bad_zip", "The zip cannot be read", f"files: {blob.name}: {error}") from error
+    def _children(self, session: Session) -> Iterator[Child]:
+        for index, recording in enumerate(self._recordings(session.job)):
+            session.check()  # unpacking takes its time
+            if recording.problem is None:
+                try:
+                    inputs = (recording.take(),) if recording.take else ()
+                except JobFailed:
+                    continue
+                spec = options_for(session.job, STTSpec, **recording.own)
+                yield Child(index, Kind.STT, spec, inputs, {"path": recording.path})
 
-    def _check_total(self, blob: Blob, unpacked: int) -> None:
-        limit = LARGEST_GROWTH * self.settings.max_upload_bytes
-        if unpacked > limit:
-            detail = f"files: {blob.name} has {unpacked} bytes unpacked, the limit is {limit}; split it"
-            raise JobFailed("zip_bomb", "The zip is too large", detail)
-
-    def _member(self, job: Job, blob: Blob, archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Blob:
-        limit = min(self.settings.max_upload_bytes, info.file_size, max(info.compress_size, 1) * LARGEST_RATIO)
-        name = safe_path(info.filename)
-        with archive.open(info) as file:
-            try:
-                return self.store.put(job.id, _chunks(file), name=name, max_bytes=limit)
-            except TooLarge as error:
-                detail = f"files: {name} in {blob.name} grows beyond {limit} bytes when unpacked"
-                raise JobFailed("zip_bomb", "A zip member is too large", detail) from error
+    @staticmethod
+    def _reason(recording: Recording) -> str:
+        """Return why a recording has no child."""
+        if recording.problem is not None:
+            return recording.problem.detail
+        try:
+            if recording.take:
+                recording.take()
+        except JobFailed as failure:
+            return failure.problem.detail
+        raise AssertionError("a recording that can be had has a child")
 
     def assemble(self, session: Session) -> Output:
         """Put the children's files into a zip that mirrors the folders, and write the summaries."""
         job = session.job
-        spec = TranscriptsSpec.model_validate(job.spec)
-        rows: list[dict[str, Any]] = []
-        listed: list[Blob] = []
-        seconds = 0.0
         with scratch() as folder:
+            heap = _Heap(self.store, Counter(_stem(child) for child in self.family.children(job)))
             archive_path = folder / "transcripts.zip"
-            names = UniqueNames()
             with zipfile.ZipFile(archive_path, "w", zipfile.ZIP_DEFLATED) as archive:
-                for child in self.family.children(job):
+                children = self.family.children(job)
+                child = next(children, None)
+                for index, recording in enumerate(self._recordings(job)):
                     session.check()
-                    rows.append(_row(child))
-                    seconds += child.output.get("duration_seconds") or 0.0
-                    stem = PurePosixPath(child.metadata.get("path", child.id)).with_suffix("")
-                    for blob in child.output_files:
-                        name = names.take(f"{stem}{PurePosixPath(blob.name).suffix}")
-                        copy_into(archive, name, self.store, child.id, blob)
-                        listed.append(at_home(Blob(blob.key, blob.bytes, name, blob.media_type), child.id))
-                for name, content in (("summary.csv", _as_csv(rows)), ("summary.json", as_json(rows))):
-                    archive.writestr(names.take(name), content)
-            files = [
-                self.store.put(job.id, archive_path, name="transcripts.zip", media_type="application/zip"),
-                self.store.put(job.id, _as_csv(rows), name="summary.csv", media_type="text/csv"),
-                self.store.put(job.id, as_json(rows), name="summary.json", media_type="application/json"),
-            ]
-        if len(rows) <= LISTED_FILES:
-            files += listed
-        output = Output(
-            files=tuple(files),
-            duration_seconds=round(seconds, 3),
-            warnings=tuple(failure_warnings(self.family.children(job))),
+                    if child is not None and child.index == index:
+                        heap.add(archive, child)
+                        child = next(children, None)
+                    else:
+                        heap.leave_out(recording.path, self._reason(recording))
+                summaries = (
+                    ("summary.csv", "text/csv", _as_csv(heap.rows)),
+                    ("summary.json", "application/json", as_json(heap.rows)),
+                )
+                for name, _, content in summaries:
+                    archive.writestr(heap.names.take(name), content)
+            files = [self.store.put(job.id, archive_path, name="transcripts.zip", media_type="application/zip")]
+            files += [self.store.put(job.id, content, name=name, media_type=kind) for name, kind, content in summaries]
+        if len(heap.rows) <= LISTED_FILES:
+            files += heap.listed
+        output = Output(files=tuple(files), duration_seconds=round(heap.seconds, 3), warnings=tuple(heap.warnings))
+        return self.family.verdict(session, output, strict=False)
+
+
+class _Heap:
+    """What has been assembled so far."""
+
+    def __init__(self, store: Store, stems: Counter[str]) -> None:
+        self._store = store
+        self._stems = stems
+        self.names = UniqueNames()
+        self.rows: list[dict[str, Any]] = []
+        self.listed: list[Blob] = []
+        self.warnings: list[Warn] = []
+        self.seconds = 0.0
+
+    def add(self, archive: zipfile.ZipFile, child: Job) -> None:
+        """Add a child's files: `talks/a.wav` becomes `talks/a.txt`, or `talks/a.wav.txt` beside an `a.mp3`."""
+        self.seconds += child.output.get("duration_seconds") or 0.0
+        path, stem = child.metadata["path"], _stem(child)
+        base = path if self._stems[stem] > 1 else stem
+        names = []
+        for blob in child.output_files:
+            name = self.names.take(f"{base}{PurePosixPath(blob.name).suffix}")
+            copy_into(archive, name, self._store, child.id, blob)
+            self.listed.append(at_home(replace(blob, name=name), child.id))
+            names.append(name)
+        problem = problem_of(child)
+        self._row(
+            path,
+            child.status,
+            problem,
+            seconds=child.output.get("duration_seconds"),
+            language=child.output.get("language") or "",
+            words=self._words(child),
+            job=child.id,
+            files=names,
         )
-        return self.family.verdict(session, output, strict=getattr(spec, "strict", False))
+
+    def leave_out(self, path: str, reason: str) -> None:
+        """Tell why a recording has no transcript."""
+        self._row(path, Status.FAILED, Problem("no_recording", "No recording", reason))
+
+    def _row(self, path: str, status: Status, problem: Problem | None, **facts: Any) -> None:
+        detail = problem.detail if problem else ""
+        unknown: dict[str, Any] = {"seconds": None, "language": "", "words": None, "job": "", "files": []}
+        self.rows.append({"file": path, "status": status.value, "error": detail, **unknown, **facts})
+        if problem and len(self.warnings) < MOST_WARNINGS:
+            self.warnings.append(Warn("child_failed", f"{path}: {detail}", len(self.rows) - 1))
+
+    def _words(self, child: Job) -> int | None:
+        """Count the words of a transcript; one that is too long for the record is read from its file."""
+        text = child.output.get("text")
+        file = next(
+            (blob for blob in child.output_files if blob.media_type in {"text/plain", "application/json"}), None
+        )
+        if text is None and file is not None:
+            with self._store.open(child.id, file) as source:
+                content = source.read().decode()
+            text = json.loads(content)["text"] if file.media_type == "application/json" else content
+        return None if text is None else count_words(text)
 
 
-def is_zip(blob: Blob) -> bool:
-    """Whether an upload is an archive of recordings."""
-    return blob.media_type in ZIP_TYPES or blob.name.lower().endswith(".zip")
+def _stem(child: Job) -> str:
+    return str(PurePosixPath(child.metadata["path"]).with_suffix(""))
 
 
-def wanted_member(info: zipfile.ZipInfo) -> bool:
-    """Whether a zip member is a file that somebody meant: no folder, link, or what operating systems leave behind."""
-    path = PurePosixPath(info.filename.replace("\\", "/"))
-    is_link = stat.S_ISLNK(info.external_attr >> 16)
-    litter = path.name.startswith(".") or "__MACOSX" in path.parts or path.name.lower() in {"thumbs.db", "desktop.ini"}
-    return not (info.is_dir() or is_link or litter)
-
-
-def safe_path(name: str) -> str:
-    """Return a relative path without tricks: no root, drive, dots or control characters."""
-    parts = ["".join(c for c in part if c.isprintable()).strip() for part in name.replace("\\", "/").split("/")]
-    kept = [part for part in parts if part and part not in {".", ".."} and not part.endswith(":")]
-    return "/".join(kept)[-400:] or "unnamed"
-
-
-class UniqueNames:
-    """Gives each taken name once; a second one gets a number."""
-
-    def __init__(self) -> None:
-        self._taken: set[str] = set()
-
-    def take(self, name: str) -> str:
-        """Return `name`, or `name (2)` and so on if it is taken."""
-        path, free, number = PurePosixPath(name), name, 1
-        while free.casefold() in self._taken:
-            number += 1
-            free = str(path.with_name(f"{path.stem} ({number}){path.suffix}"))
-        self._taken.add(free.casefold())
-        return free
-
-
-def copy_into(archive: zipfile.ZipFile, name: str, store: Store, job_id: str, blob: Blob) -> None:
-    """Stream a blob into a zip. Audio is stored as it is: it does not get smaller."""
-    info = zipfile.ZipInfo(name)
-    info.compress_type = zipfile.ZIP_STORED if blob.media_type.startswith("audio/") else zipfile.ZIP_DEFLATED
-    with store.open(job_id, blob) as source, archive.open(info, "w", force_zip64=True) as target:
-        shutil.copyfileobj(source, target)
-
-
-def _chunks(file: IO[bytes]) -> Iterator[bytes]:
-    while chunk := file.read(1 << 20):
-        yield chunk
-
-
-def _row(child: Job) -> dict[str, Any]:
-    problem = problem_of(child)
-    text = child.output.get("text") or ""
-    language = child.output.get("language") or ""
-    return {
-        "file": child.metadata.get("path", Path(child.id).name),
-        "status": child.status.value,
-        "seconds": child.output.get("duration_seconds"),
-        "language": language,
-        "words": len(text.split()) if " " in text.strip() else len(text),
-        "error": problem.detail if problem else "",
-        "job": child.id,
-    }
+def count_words(text: str) -> int:
+    """Return how many words a text has; each Chinese character counts."""
+    return sum(1 for _ in WORD.finditer(text))
 
 
 def _as_csv(rows: list[dict[str, Any]]) -> bytes:
     text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS)
+    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore")
     writer.writeheader()
     writer.writerows({name: _no_formula(value) for name, value in row.items()} for row in rows)
     return text.getvalue().encode("utf-8-sig")

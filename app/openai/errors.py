@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from app.validation import FieldError
+from jobs.validation import FieldError
 
 PREFIXES = ("/v1/audio/", "/v1/models")
 KINDS = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}

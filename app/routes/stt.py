@@ -8,6 +8,7 @@ from app.bodies import is_json, json_body, validate, wrong_media_type
 from app.forms import form_value
 from app.limits import check_address, check_model, check_webhook
 from app.problems import Refusal
+from app.services import services
 from app.submit import Intake, accept
 from app.uploads import RECORDINGS, Wanted, is_multipart, new_job, receive, recording
 from jobs.ids import new_id
@@ -34,9 +35,10 @@ def _uploaded() -> Response:
         form = receive(job_id, {"file": Wanted(recording, RECORDINGS, default_name="recording")})
         spec = validate(STTSpec, form_value(STTSpec, form.fields))
         files = form.files["file"]
-        if files and spec.url is not None:
-            raise Refusal.of_field("url", "is given beside a file; send one of them")
-        if not files and spec.url is None:
+        named = next((name for name in ("url", "store") if getattr(spec, name) is not None), None)
+        if files and named:
+            raise Refusal.of_field(named, "is given beside a file; send one of them")
+        if not files and not named:
             raise Refusal.of_field("file", "is required: an audio or video file, or a `url`")
         _check(spec)
         return accept(Intake(job_id, Kind.STT, spec, files))
@@ -44,7 +46,7 @@ def _uploaded() -> Response:
 
 def _at_url() -> Response:
     spec = validate(STTSpec, json_body(MOST_CHARS))
-    if spec.url is None:
+    if spec.url is None and spec.store is None:
         raise Refusal.of_field("url", "is required in JSON; send a recording as the multipart field `file`")
     _check(spec)
     return accept(Intake(new_id(), Kind.STT, spec))
@@ -55,3 +57,5 @@ def _check(spec: STTSpec) -> None:
     check_webhook(spec)
     if spec.url is not None:
         check_address(spec.url, "url")
+    if spec.store is not None and not services().settings.inputs:
+        raise Refusal.of_field("store", "this server has no area of recordings (VOXQUEUE_INPUTS); upload the file")

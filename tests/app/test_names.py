@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from werkzeug.http import parse_options_header
 
-from app.names import MOST_BYTES, MOST_CHARS, clean_name, content_disposition
+from app.names import content_disposition
+from jobs.names import MOST_BYTES, MOST_CHARS, UniqueNames, clean_name, clean_path
 
 
 @pytest.mark.parametrize(
@@ -55,3 +56,43 @@ def test_a_download_name_never_breaks_its_header_and_is_read_back(text):
     assert re.fullmatch(r"attachment; filename=\"[^\"\\]+\"(; filename\*=UTF-8''[A-Za-z0-9%._~-]+)?", header)
     _, options = parse_options_header(header)
     assert options["filename"] == clean_name(text)
+
+
+@pytest.mark.parametrize(
+    ("given_name", "cleaned"),
+    [
+        ("a/b/c.wav", "a/b/c.wav"),
+        ("/etc/passwd", "etc/passwd"),
+        ("../../a/../b.wav", "a/b.wav"),
+        ("C:\\会议\\a.wav", "会议/a.wav"),
+        ("a//./b", "a/b"),
+        ("a/", "a/file"),
+        ("", "file"),
+        ("/".join("abcdefghijklmnopqrstuvwxyz"), "j/k/l/m/n/o/p/q/r/s/t/u/v/w/x/y/z"),
+    ],
+)
+def test_a_path_keeps_its_folders_and_leads_only_downwards(given_name, cleaned):
+    assert clean_path(given_name) == cleaned
+    assert clean_path(cleaned) == cleaned
+
+
+def test_names_are_given_once():
+    names = UniqueNames()
+    given_names = ["a.wav", "A.wav", "a.wav", "a (2).wav", "f.x/a", "f.x/a", "a.wav", ".b", ".b"]
+    taken = [names.take(name) for name in given_names]
+    assert taken == [
+        "a.wav",
+        "A (2).wav",
+        "a (3).wav",
+        "a (2) (2).wav",
+        "f.x/a",
+        "f.x/a (2)",
+        "a (4).wav",
+        ".b",
+        ".b (2)",
+    ]
+
+
+def test_many_equal_names_do_not_take_ever_longer():
+    names, calls = UniqueNames(), 20_000
+    assert len({names.take("same.wav") for _ in range(calls)}) == calls

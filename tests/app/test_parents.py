@@ -6,6 +6,9 @@ import zipfile
 
 import pytest
 
+from jobs.ids import child_id
+from jobs.ledger import NewJob
+from jobs.states import Kind
 from tests.app.problems import assert_problem
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
@@ -174,6 +177,85 @@ def test_one_wrong_file_of_many_refuses_nothing_it_fails_alone_later(post, wav, 
     assert [stored(job["id"], index)[0].media_type for index in (0, 1)] == ["audio/wav", "application/octet-stream"]
 
 
+def test_recordings_keep_their_folders_and_lead_nowhere(post, wav, stored):
+    files = [
+        (wav, "2024/五月/a.wav"),
+        (wav, "../../../etc/b.wav"),
+        (wav, "/c.wav"),
+        (wav, "C:/d.wav"),
+        (wav, "a/./e.wav"),
+    ]
+    job = assert_parent(post("/v1/transcripts", files=files), "transcripts")
+    names = [file["name"] for file in job["input"]["files"]]
+    assert names == ["2024/五月/a.wav", "etc/b.wav", "c.wav", "d.wav", "a/e.wav"]
+
+
+def test_a_manifest_is_the_body_or_a_file(client, post, wav, stored):
+    csv = b"url,language\nhttps://example.com/a.wav,en\n,zh\n"
+    answer = client.post(
+        "/v1/transcripts?formats=srt,txt&language=zh", data=csv, content_type="text/csv; charset=utf-8"
+    )
+    job = assert_parent(answer, "transcripts")
+    assert (job["input"]["formats"], job["input"].get("files")) == (["srt", "txt"], [])
+    blob, content = stored(job["id"])
+    assert (blob.media_type, content) == ("text/csv", csv)
+    lines = jsonl({"file": "a.wav", "language": "en"})
+    answer = post("/v1/transcripts", files=(wav, "a.wav"), manifest=(lines, "m.jsonl"), language="zh")
+    job = assert_parent(answer, "transcripts")
+    assert stored(job["id"], 1)[0].media_type == "application/jsonl"
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ({"url": "https://example.com/a.wav", "store": "a.wav"}, "one of file, url and store"),
+        ({"store": "../a.wav"}, "relative path"),
+        ({"file": "a.wav", "beam_size": 99}, "beam_size: must be at most 10"),
+        ({"file": "a.wav", "langage": "zh"}, "did you mean language?"),
+        ({}, "one of file"),
+        ("nonsense", "is no JSON"),
+    ],
+)
+def test_a_manifest_without_a_good_line_is_refused_with_the_first_reason(client, services, line, reason):
+    answer = client.post("/v1/transcripts", data=jsonl(line), content_type="application/jsonl")
+    detail = assert_problem(answer, 422, field="manifest")["detail"]
+    assert "line 1" in detail
+    assert reason in detail
+    assert list(services.store.job_ids()) == []
+
+
+def commands(redis):
+    """How often each command was called, without those that look at the server."""
+    found = redis.info("commandstats")
+    return {
+        name: stats["calls"]
+        for name, stats in found.items()
+        if name not in {"cmdstat_info", "cmdstat_config|resetstat"}
+    }
+
+
+def test_looking_at_a_parent_costs_the_same_with_many_children_as_with_few(client, post, wav, services, redis):
+    costs, sizes = [], []
+    for count in (2, 300):
+        job = assert_parent(
+            post("/v1/transcripts", files=[(wav[:44], f"{n}.wav") for n in range(count)]), "transcripts"
+        )
+        parent = services.queries.get(job["id"])
+        services.ledger.submit_many(
+            [
+                NewJob(child_id(parent.id, n), Kind.STT, "stt", 7, parent.owner, "{}", parent=parent.id, index=n)
+                for n in range(count)
+            ]
+        )
+        redis.config_resetstat()
+        answer = client.get(f"/v1/jobs/{parent.id}")
+        costs.append(commands(redis))
+        assert answer.json["children"]["queued"] == count
+        sizes.append(redis.memory_usage(f"vq:job:{parent.id}"))
+    assert costs[0] == costs[1]
+    assert sizes[1] < 40_000, "the record of a parent does not hold the names of all its files"
+
+
 def test_recordings_are_needed_and_counted(app_of, client, post, wav):
     assert_problem(post("/v1/transcripts", language="zh"), 422, field="files")
     assert_problem(client.post("/v1/transcripts", json={"url": "https://example.com"}), 415)
@@ -190,6 +272,16 @@ def test_lines_are_a_batch(client, stored):
     job = assert_parent(answer, "batch")
     assert (job["metadata"], job["input"]["priority"]) == ({"a": "b"}, "normal")
     assert stored(job["id"])[1] == body
+
+
+def test_a_csv_is_a_batch(client, post, stored):
+    csv = "custom_id,text,format\n1,你好。,mp3\n2,,\n".encode()
+    job = assert_parent(client.post("/v1/batches?reuse=true", data=csv, content_type="text/csv"), "batch")
+    assert (job["input"]["reuse"], stored(job["id"])[0].media_type) == (True, "text/csv")
+    job = assert_parent(post("/v1/batches", file=(csv, "clips.CSV")), "batch")
+    assert stored(job["id"])[0].media_type == "text/csv"
+    wrong = client.post("/v1/batches", data="custom_id,text,sped\n1,a,2\n", content_type="text/csv")
+    assert "tts.sped: is not a field" in assert_problem(wrong, 422, field="file")["detail"]
 
 
 def test_lines_may_be_a_file(post, stored):
