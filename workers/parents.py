@@ -13,6 +13,7 @@ from typing import Any
 from jobs.broker import QUEUE_OF, Broker
 from jobs.ids import child_id
 from jobs.ledger import Ledger, NewJob
+from jobs.load import load_of
 from jobs.queries import Queries
 from jobs.record import Blob, Job, Output, Problem
 from jobs.specs import JobOptions
@@ -103,6 +104,7 @@ def _new_job(parent: Job, child: Child) -> NewJob:
         parent=parent.id,
         index=child.index,
         timeout_seconds=left,
+        **load_of(child.kind, getattr(child.spec, "text", None), child.inputs)._asdict(),
     )
 
 
