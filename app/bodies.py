@@ -35,13 +35,22 @@ def chunks(limit: int, field: str = "body") -> Iterator[bytes]:
         raise too_large(field, limit)
     total = 0
     body = stream()
-    while chunk := body.read(READ):
+    while chunk := _read(body):
         total += len(chunk)
         if total > limit:
             raise too_large(field, limit)
         yield chunk
         if len(chunk) == READ:
             time.sleep(0)  # under greenlets: a fast uploader gives way to the others
+
+
+def _read(body: IO[bytes]) -> bytes:
+    try:
+        return body.read(READ)
+    except (TimeoutError, ClientDisconnected) as error:
+        if isinstance(error, TimeoutError) or isinstance(error.__context__, TimeoutError):
+            raise Refusal(408, "too_slow", "the body comes too slowly; send it over a faster connection") from error
+        raise
 
 
 def too_large(field: str, limit: int) -> Refusal:

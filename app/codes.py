@@ -22,6 +22,7 @@ CODES: dict[str, tuple[tuple[int, ...], str]] = {
     "model_not_found": ((404,), "There is no such model."),
     "method_not_allowed": ((405,), "The address knows other methods; `Allow` names them."),
     "client_gone": ((408,), "The client hung up while it waited; nobody reads this."),
+    "too_slow": ((408,), "The body came too slowly or stopped; send it over a faster connection."),
     "idempotency_conflict": ((409,), "The `Idempotency-Key` was used with another request."),
     "wrong_state": ((409,), "The job's state forbids it."),
     "is_child": ((409,), "A child goes with its parent; ask that."),

@@ -41,9 +41,26 @@ proc_name = "voxqueue-web"
 control_socket_disable = True  # it would be one for all stacks of a user, in the home folder
 
 
-def post_worker_init(worker: Any) -> None:  # noqa: ARG001 - gunicorn's signature
+def post_worker_init(worker: Any) -> None:
     """Finish a worker after gevent's patches."""
+    from app.patience import NoStackForSlowClients
+
+    worker.log.error_log.addFilter(NoStackForSlowClients())
     if worker_class == "gevent":
         from app.greenlets import fsync_in_threads
 
         fsync_in_threads()
+
+
+def pre_request(worker: Any, req: Any) -> None:  # noqa: ARG001 - gunicorn's signature
+    """Begin to watch how fast a client is."""
+    from app import patience
+
+    patience.begin(req)
+
+
+def post_request(worker: Any, req: Any) -> None:  # noqa: ARG001 - gunicorn's signature
+    """Watch it no more."""
+    from app import patience
+
+    patience.end(req)

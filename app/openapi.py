@@ -27,6 +27,7 @@ ERRORS = {
     401: "A key is needed.",
     403: "Not allowed from here.",
     404: "There is no such job or file, or it is another owner's.",
+    408: "The body came too slowly.",
     409: "The job's state, or an Idempotency-Key used with another request, forbids it.",
     413: "The body is over the limit.",
     415: "The body or the file is of another media type.",
@@ -157,7 +158,7 @@ def _responses(operation: Operation) -> dict[str, Any]:
         (schemas.OpenAIErrorObject, "application/json") if operation.openai else (schemas.ProblemObject, PROBLEM)
     )
     problem = {"$ref": REFERENCE.format(model=form.__name__)}
-    for status in sorted({*operation.errors, 500}):
+    for status in sorted({*operation.errors, *([408] if operation.body else []), 500}):
         error: dict[str, Any] = {"description": ERRORS[status], "content": {media_type: {"schema": problem}}}
         if status in RETRIED:
             error["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}

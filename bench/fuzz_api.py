@@ -178,7 +178,7 @@ def _run(found: World, operation: Any, mode: Any, examples: int, number: int, na
     @given(operation.as_strategy(generation_mode=mode), st.data())
     def send(case: Any, data: Any) -> None:
         caller = data.draw(st.sampled_from(CALLERS + [ADMIN] * 20 if name in FOR_ADMINS else CALLERS))
-        role = _aim(found, case, name, data.draw)
+        role = _aim(found, case, name, data.draw, right=mode is schemathesis.GenerationMode.POSITIVE)
         tally.cases += 1
         tally.hits += role is not None
         _send(found, case, caller, role, name, tally)
@@ -186,12 +186,12 @@ def _run(found: World, operation: Any, mode: Any, examples: int, number: int, na
     send()
 
 
-def _aim(found: World, case: Any, name: str, draw: Callable[[Any], Any]) -> Role | None:
+def _aim(found: World, case: Any, name: str, draw: Callable[[Any], Any], *, right: bool) -> Role | None:
     """Give most cases with an ID the ID of a job, and shorten waits; return the job."""
     wait = (case.query or {}).get("wait")
     if isinstance(wait, (int, float)) and 0 < wait <= 60:
         case.query["wait"] = min(wait, LONGEST_WAIT)
-    if isinstance(case.body, dict) and name in KNOWN_MODELS and draw(st.booleans()):
+    if right and isinstance(case.body, dict) and name in KNOWN_MODELS and draw(st.booleans()):
         case.body["model"] = KNOWN_MODELS[name]
     if not case.path_parameters or "id" not in case.path_parameters or draw(st.integers(0, 3)) == 0:
         return None
@@ -238,7 +238,11 @@ def _send(found: World, case: Any, caller: str, role: Role | None, name: str, ta
 def _is_wrong(case: Any, name: str) -> bool:
     """Whether a case that was made to be wrong is wrong by our rules, too."""
     is_form = case.media_type == "multipart/form-data"  # where every value is a text, and an empty one counts as absent
-    return not is_form and name not in BODY_IS_OPTIONAL and "" not in (case.query or {}).values()
+    return (
+        not is_form
+        and name not in BODY_IS_OPTIONAL
+        and all(value not in ("", [], {}) for value in (case.query or {}).values())
+    )
 
 
 def _ours(answer: Any, caller: str, role: Role | None) -> Iterator[str]:
