@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
+import hashlib
 import json
+import os
 import re
 import shutil
-import tempfile
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from speech.errors import ModelError
@@ -41,21 +45,25 @@ def check_folder(folder: Path) -> None:
     """
     if not folder.is_dir():
         raise ModelError(f"there is no Whisper model at {folder}: the folder does not exist", code="model_missing")
-    missing = [name for name in NEEDED if not _filled(folder / name)]
-    if not any(_filled(folder / name) for name in VOCABULARIES):
-        missing.append(" or ".join(VOCABULARIES))
-    if missing:
-        raise ModelError(
-            f"{folder} is not a whole CTranslate2 Whisper model: {', '.join(missing)} missing or empty. "
-            "Convert a model with `ct2-transformers-converter --model NAME --output_dir FOLDER "
-            "--copy_files tokenizer.json preprocessor_config.json`.",
-            code="model_incomplete",
-        )
+    _check_files({path.name for path in folder.iterdir() if path.is_file() and path.stat().st_size}, str(folder))
     for name in ("config.json", "preprocessor_config.json", "tokenizer.json"):
         try:
             json.loads((folder / name).read_text(encoding="utf-8"))
         except ValueError as error:
             raise ModelError(f"{folder / name} is not JSON: {error}", code="model_damaged") from error
+
+
+def _check_files(names: Collection[str], where: str) -> None:
+    missing = [name for name in NEEDED if name not in names]
+    if not any(name in names for name in VOCABULARIES):
+        missing.append(" or ".join(VOCABULARIES))
+    if missing:
+        raise ModelError(
+            f"{where} is not a whole CTranslate2 Whisper model: {', '.join(missing)} missing or empty. "
+            "Convert a model with `ct2-transformers-converter --model NAME --output_dir FOLDER "
+            "--copy_files tokenizer.json preprocessor_config.json`.",
+            code="model_incomplete",
+        )
 
 
 def find_folder(name: str | Path, *, cache: Path = CACHE, download: bool = True) -> Path:
@@ -91,39 +99,91 @@ def find_folder(name: str | Path, *, cache: Path = CACHE, download: bool = True)
 def pull(name: str, *, cache: Path = CACHE) -> Path:
     """Download a model from the hub and return its folder. It appears whole or not at all.
 
+    A download that was broken off goes on where it stopped, in this process or in the next one. Of two processes that
+    want the same model one fetches it. ``$HF_ENDPOINT`` names another hub.
+
     Raises:
         ModelError: the name is unknown, the hub cannot be reached, or what it has is not a CTranslate2 model.
 
     """
-    from huggingface_hub import snapshot_download
-
     wanted = repository(name)
     if wanted is None:
         raise ModelError(f"model {name!r} is no name of the hub: use a size or owner/name", code="model_missing")
     target = _kept(wanted, cache)
-    if target.is_dir():
-        return target
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".pull-", dir=target.parent) as scratch:
+    with _alone_in(target.parent):
+        if target.is_dir():
+            return target
         try:
-            snapshot_download(wanted, local_dir=scratch, allow_patterns=[*NEEDED, "vocabulary.*"])
+            part = _fetch(wanted, target)
+        except ModelError:
+            raise
         except Exception as error:  # the hub's client raises its own, httpx's and OSError
             raise ModelError(
-                f"model {name!r} ({wanted}) could not be pulled from the hub: {error}. On a machine without it, "
-                "copy the folder of a CTranslate2 model there and give its path.",
+                f"model {name!r} ({wanted}) could not be pulled from the hub: {' '.join(str(error).split())}. "
+                f"`voxqueue models pull {name}` goes on where this stopped. On a machine without the hub, copy the "
+                "folder of a CTranslate2 model there and give its path.",
                 code="model_missing",
             ) from error
-        shutil.rmtree(Path(scratch) / ".cache", ignore_errors=True)
-        check_folder(Path(scratch))
-        Path(scratch).rename(target)
-        Path(scratch).mkdir()  # for the context manager to remove
+        check_folder(part)
+        part.rename(target)
     return target
+
+
+def _fetch(repository_name: str, target: Path) -> Path:
+    """Download the files of a repository, each from where it stopped, into a folder of its present state."""
+    from huggingface_hub import HfApi, hf_hub_url
+    from huggingface_hub.file_download import http_get
+    from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # exported, though not in __all__
+
+    info = HfApi().model_info(repository_name, files_metadata=True)
+    files = {file.rfilename: file for file in info.siblings or () if file.rfilename in {*NEEDED, *VOCABULARIES}}
+    _check_files(files, f"{repository_name} of the hub")
+    folder = target.with_name(f".part-{target.name}-{str(info.sha)[:12]}")
+    for former in target.parent.glob(f".part-{target.name}-*"):
+        if former != folder:  # the repository has changed since
+            shutil.rmtree(former)
+    folder.mkdir(exist_ok=True)
+    for name, file in files.items():
+        if (folder / name).is_file():
+            continue
+        part = folder / f"{name}.part"
+        with part.open("ab") as sink:
+            http_get(
+                hf_hub_url(repository_name, name, revision=info.sha),
+                sink,
+                resume_size=sink.tell(),
+                headers={**build_hf_headers(), "Accept-Encoding": "identity"},  # bytes that can be counted
+                expected_size=file.size,
+                displayed_filename=name,
+            )
+        if file.lfs is not None and _digest(part) != file.lfs.sha256:
+            part.unlink()
+            raise ModelError(f"{name} of {repository_name} arrived damaged; pull it again", code="model_damaged")
+        part.rename(folder / name)
+    return folder
+
+
+@contextlib.contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Keep other processes from pulling into the same folder meanwhile."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def pulled(cache: Path = CACHE) -> list[str]:
     """Return the hub names of the models that were pulled, sorted."""
     root = cache.expanduser() / "stt"
-    return sorted(each.name.replace("--", "/", 1) for each in root.glob("*--*") if each.is_dir())
+    return sorted(each.name.replace("--", "/", 1) for each in root.glob("[!.]*--*") if each.is_dir())
 
 
 def offered(configured: str, cache: Path = CACHE) -> list[str]:
@@ -133,7 +193,3 @@ def offered(configured: str, cache: Path = CACHE) -> list[str]:
 
 def _kept(repository_name: str, cache: Path) -> Path:
     return cache.expanduser() / "stt" / repository_name.replace("/", "--", 1)
-
-
-def _filled(path: Path) -> bool:
-    return path.is_file() and path.stat().st_size > 0
