@@ -7,12 +7,14 @@ that a name server cannot tell another one in between.
 
 from __future__ import annotations
 
+import contextlib
 import ipaddress
 import socket
-import time
-from collections.abc import Iterator
+import threading
+import unicodedata
+from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urljoin, urlsplit, urlunsplit
 
 from jobs.errors import JobsError
@@ -29,6 +31,8 @@ PRIVATE_SUFFIXES = (
 )  # fmt: skip
 """Names that belong to one network only, such as a cloud's `metadata.google.internal`."""
 NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+OF_THE_CLOUD = frozenset({ipaddress.IPv4Address("168.63.129.16")})
+"""Global by their numbers, but a service for the machine itself: Azure's wire server."""
 MOST_REDIRECTS = 5
 CONNECT_SECONDS = 10.0
 SILENCE_SECONDS = 30.0
@@ -65,7 +69,9 @@ def is_public(address: Address, allowed: tuple[Network, ...] = ()) -> bool:
         return True
     if isinstance(address, ipaddress.IPv6Address) and (inner := _embedded(address)) is not None:
         return is_public(inner, allowed)
-    return address.is_global and not address.is_multicast and not address.is_reserved
+    if isinstance(address, ipaddress.IPv6Address) and address.is_site_local:  # which Python takes for global
+        return False
+    return address.is_global and not address.is_multicast and not address.is_reserved and address not in OF_THE_CLOUD
 
 
 def _embedded(address: ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
@@ -96,7 +102,8 @@ def check_url(url: str, allowed_networks: str = "") -> None:
     """Raise `BlockedUrl` unless `url` is http or https, without a password, and not plainly a private address."""
     try:
         parts = urlsplit(url)
-        host, _ = (parts.hostname or "").rstrip("."), parts.port
+        # Digits in circles and full-width dots are what they look like, as soon as the name is resolved.
+        host, _ = unicodedata.normalize("NFKC", parts.hostname or "").rstrip("."), parts.port
     except ValueError as error:
         raise BlockedUrl(f"is no URL: {error}") from error
     if parts.scheme not in {"http", "https"}:
@@ -126,21 +133,59 @@ def fetch(url: str, settings: Settings, max_bytes: int, *, max_seconds: float = 
     """
     import httpx
 
-    end = time.monotonic() + max_seconds
     timeout = httpx.Timeout(SILENCE_SECONDS, connect=CONNECT_SECONDS)
     # No proxy of the environment: it would resolve the name anew, and reach what this host must not.
-    with httpx.Client(timeout=timeout, trust_env=False, follow_redirects=False) as client, _as_fetch_error(url):
+    with (
+        httpx.Client(timeout=timeout, trust_env=False, follow_redirects=False) as client,
+        Deadline(max_seconds) as deadline,
+        _as_fetch_error(url, deadline),
+    ):
         for _ in range(MOST_REDIRECTS + 1):
-            with closing(client.send(_request(client, url, settings.allowed_networks), stream=True)) as answer:
+            request = _request(client, url, settings.allowed_networks, deadline)
+            with closing(client.send(request, stream=True)) as answer:
                 if answer.is_redirect and "location" in answer.headers:
                     url = urljoin(url, answer.headers["location"])
                     continue
-                yield from _body(answer, max_bytes, end)
+                yield from _body(answer, max_bytes, deadline)
                 return
         raise FetchError("url_unreachable", f"url: more than {MOST_REDIRECTS} redirects")
 
 
-def _body(answer: httpx.Response, max_bytes: int, end: float) -> Iterator[bytes]:
+class Deadline:
+    """Ends a connection when its time is over, whatever it is doing.
+
+    httpx's own times are for each single read: a server that sends a byte of its headers now and then would hold a
+    thread for weeks.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._timer = threading.Timer(seconds, self._cut)
+        self._timer.daemon = True
+        self._connection: socket.socket | None = None
+        self.is_over = False
+
+    def __enter__(self) -> Self:
+        self._timer.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+
+    def watch(self, event: str, facts: Mapping[str, Any]) -> None:
+        """Note the connection that httpx opens (its `trace` extension)."""
+        if event in {"connection.connect_tcp.complete", "connection.start_tls.complete"}:
+            self._connection = facts["return_value"].get_extra_info("socket")
+            if self.is_over:
+                self._cut()
+
+    def _cut(self) -> None:
+        self.is_over = True
+        if self._connection is not None:
+            with contextlib.suppress(OSError):  # it has just ended by itself
+                self._connection.shutdown(socket.SHUT_RDWR)
+
+
+def _body(answer: httpx.Response, max_bytes: int, deadline: Deadline) -> Iterator[bytes]:
     if not answer.is_success:
         raise FetchError("url_status", f"url: the server answered {answer.status_code} {answer.reason_phrase}")
     length = answer.headers.get("content-length", "")
@@ -151,15 +196,15 @@ def _body(answer: httpx.Response, max_bytes: int, end: float) -> Iterator[bytes]
             total += len(chunk)
             if total > max_bytes:
                 break
-            if time.monotonic() > end:
-                raise FetchError("url_too_slow", "url: the download takes too long")
             yield chunk
+    if deadline.is_over:  # a body without a length looks whole when it is cut
+        raise FetchError("url_too_slow", "url: the download takes too long")
     if total > max_bytes:
         raise FetchError("url_too_large", f"url: more than {max_bytes} bytes (VOXQUEUE_MAX_UPLOAD_BYTES)")
 
 
 @contextmanager
-def _as_fetch_error(url: str) -> Iterator[None]:
+def _as_fetch_error(url: str, deadline: Deadline) -> Iterator[None]:
     import httpx
 
     host = urlsplit(url).hostname
@@ -170,6 +215,8 @@ def _as_fetch_error(url: str) -> Iterator[None]:
     except httpx.TimeoutException as error:
         raise FetchError("url_too_slow", f"url: {host} does not answer in time") from error
     except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+        if deadline.is_over:
+            raise FetchError("url_too_slow", f"url: {host} takes too long") from error
         raise FetchError("url_unreachable", f"url: {host} cannot be reached: {error}") from error
 
 
@@ -194,8 +241,12 @@ def post(url: str, settings: Settings, body: bytes, headers: dict[str, str]) -> 
     import httpx
 
     timeout = httpx.Timeout(POST_SECONDS, connect=CONNECT_SECONDS)
-    with httpx.Client(timeout=timeout, trust_env=False, follow_redirects=False) as client, _as_fetch_error(url):
-        request = _request(client, url, settings.allowed_networks, "POST", body, headers)
+    with (
+        httpx.Client(timeout=timeout, trust_env=False, follow_redirects=False) as client,
+        Deadline(POST_SECONDS) as deadline,
+        _as_fetch_error(url, deadline),
+    ):
+        request = _request(client, url, settings.allowed_networks, deadline, "POST", body, headers)
         with closing(client.send(request, stream=True)) as answer:
             return answer.status_code
 
@@ -204,6 +255,7 @@ def _request(
     client: httpx.Client,
     url: str,
     allowed_networks: str,
+    deadline: Deadline,
     method: str = "GET",
     body: bytes | None = None,
     headers: dict[str, str] | None = None,
@@ -220,7 +272,17 @@ def _request(
     return client.build_request(
         method,
         urlunsplit((parts.scheme, netloc, parts.path or "/", parts.query, "")),
-        headers={"Host": parts.netloc, "Accept-Encoding": "identity", "User-Agent": "voxqueue", **(headers or {})},
+        headers={
+            "Host": _host_header(host, parts.port),
+            "Accept-Encoding": "identity",
+            "User-Agent": "voxqueue",
+            **(headers or {}),
+        },
         content=body,
-        extensions={"sni_hostname": host},
+        extensions={"sni_hostname": host, "trace": deadline.watch},
     )
+
+
+def _host_header(host: str, port: int | None) -> str:
+    name = f"[{host}]" if ":" in host else host
+    return name if port is None else f"{name}:{port}"

@@ -41,6 +41,14 @@ LOOPBACK = "127.0.0.0/8"
         "http://[fe80::1]/",
         "http://[fe80::1%25eth0]/",
         "http://[fd00::1]/",
+        "http://[fd00:ec2::254]/",
+        "http://[fec0::1]/",
+        "http://[::127.0.0.1]/",
+        "http://168.63.129.16/",
+        "http://100.100.100.200/",
+        "http://127。0。0。1/",
+        "http://①②⑦.⓪.⓪.①/",
+        "http://ⓛocalhost/",
         "http://localhost/",
         "http://LOCALHOST./",
         "http://redis:6379/",
@@ -98,7 +106,7 @@ def test_no_text_breaks_the_check(text):
 class Site(BaseHTTPRequestHandler):
     """Small pages for what a server may do."""
 
-    def do_GET(self):
+    def do_GET(self):  # noqa: C901 - one case for each page
         self.server.seen.append((self.path, self.headers["Host"]))
         match self.path.split("?")[0]:
             case "/file":
@@ -113,6 +121,13 @@ class Site(BaseHTTPRequestHandler):
                 self.answer(302, headers={"Location": "file:///etc/passwd"})
             case "/squeezed":
                 self.answer(200, gzip.compress(bytes(100_000)), {"Content-Encoding": "gzip"})
+            case "/dripping-headers":
+                self.wfile.write(b"HTTP/1.1 200 OK\r\n")
+                self.drip(b"X: y\r\n")
+            case "/dripping-body":
+                self.send_response(200)
+                self.end_headers()
+                self.drip(b"x")
             case "/endless":
                 self.send_response(200)
                 self.end_headers()
@@ -123,6 +138,13 @@ class Site(BaseHTTPRequestHandler):
                     pass
             case _:
                 self.answer(404, b"no")
+
+    do_POST = do_GET
+
+    def drip(self, piece):
+        with contextlib.suppress(OSError):
+            while not self.server.over.wait(0.05):
+                self.wfile.write(piece)
 
     def answer(self, status, body=b"", headers=None):
         self.send_response(status)
@@ -138,9 +160,10 @@ class Site(BaseHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def site():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Site)
-    server.seen = []
+    server.seen, server.over = [], threading.Event()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
+    server.over.set()
     server.shutdown()
     server.server_close()
 
@@ -228,3 +251,45 @@ def test_nobody_there_is_unreachable():
     with pytest.raises(FetchError) as caught:
         b"".join(fetch(f"http://127.0.0.1:{port}/", Settings(allowed_networks=LOOPBACK), 10))
     assert caught.value.code == "url_unreachable"
+
+
+@pytest.mark.parametrize("path", ["/dripping-headers", "/dripping-body"])
+def test_a_server_that_drips_is_left_when_the_time_is_over(site, path):
+    """Each byte comes in time; all of them never do."""
+    url = f"http://127.0.0.1:{site.server_port}{path}"
+    with pytest.raises(FetchError) as caught:
+        b"".join(fetch(url, Settings(allowed_networks=LOOPBACK), 10_000, max_seconds=0.5))
+    assert caught.value.code == "url_too_slow"
+
+
+def test_a_webhooks_receiver_that_drips_holds_its_caller_no_longer_than_it_may(site, monkeypatch):
+    monkeypatch.setattr(urls, "POST_SECONDS", 0.5)
+    url = f"http://127.0.0.1:{site.server_port}/dripping-headers"
+    with pytest.raises(FetchError) as caught:
+        urls.post(url, Settings(allowed_networks=LOOPBACK), b"{}", {})
+    assert caught.value.code == "url_too_slow"
+
+
+def test_a_name_beyond_ascii_is_asked_for_as_it_is_resolved(monkeypatch, site):
+    asked = []
+
+    def resolve(host, port, *_, **__):
+        asked.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(urls.socket, "getaddrinfo", resolve)
+    assert b"".join(fetch(f"http://例子.example:{site.server_port}/file", Settings(allowed_networks=LOOPBACK), 10_000))
+    assert asked[0] == "xn--fsqu00a.example"
+    assert site.seen[-1][1] == f"xn--fsqu00a.example:{site.server_port}"
+
+
+@pytest.mark.parametrize(
+    "answers", [["8.8.8.8", "127.0.0.1"], ["2606:4700::1111", "::1"], ["8.8.8.8", "fd00:ec2::254"], ["::ffff:10.0.0.1"]]
+)
+def test_one_private_address_among_public_ones_is_enough_to_block_a_name(monkeypatch, answers):
+    def resolve(_, port, *__, **___):
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in answers]
+
+    monkeypatch.setattr(urls.socket, "getaddrinfo", resolve)
+    with pytest.raises(BlockedUrl):
+        urls.pinned_address("mixed.example.com", 80)
