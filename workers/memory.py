@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 
@@ -14,10 +15,9 @@ def resident_bytes() -> int:
 
 
 def empty_cuda_cache() -> None:
-    """Give device memory that PyTorch holds in reserve back to the device."""
-    import torch
-
-    if torch.cuda.is_initialized():  # type: ignore[no-untyped-call]
+    """Give device memory that PyTorch holds in reserve back to the device, in processes that use it."""
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
         torch.cuda.empty_cache()
 
 
@@ -27,3 +27,10 @@ def limit_cuda_memory(share: float) -> None:
 
     if share < 1 and torch.cuda.is_available():
         torch.cuda.set_per_process_memory_fraction(share)
+
+
+def cuda_memory_bytes() -> int:
+    """Return the whole memory of this process's GPU; 0 without one."""
+    import torch
+
+    return int(torch.cuda.get_device_properties(0).total_memory) if torch.cuda.is_available() else 0

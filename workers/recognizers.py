@@ -8,11 +8,13 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from jobs.settings import Settings
+from speech.errors import ModelError
 from speech.stt import Chunk, ChunkResult, Recognizer
-from speech.stt.hub import offered
+from speech.stt.hub import find_folder, offered, repository, resolve_alias
 from speech.stt.pool import ModelPool
 from speech.stt.recognizer import GOOD_ROWS
-from workers.memory import empty_cuda_cache
+from workers.memory import cuda_memory_bytes, empty_cuda_cache
+from workers.reuse import checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +28,7 @@ class RecognizerEngine:
         self.pool = ModelPool(
             functools.partial(_load, settings=settings, threads=threads),
             default=settings.stt_model,
-            max_bytes=settings.stt_memory_bytes,
+            max_bytes=_weights_limit(settings),
             offered=lambda: offered(settings.stt_model, cache),
         )
         """What task threads prepare and assemble with; it needs no model in memory."""
@@ -67,6 +69,15 @@ class RecognizerEngine:
     def warm_up_tasks(self) -> None:
         """Nothing: the voice activity detector loads in the blink of an eye."""
 
+    def identity(self, model: str | None) -> dict[str, Any]:
+        """Return what decides, beside the recording and the options, what is heard. Raises `ModelError`."""
+        default, cache = self._settings.stt_model, self._settings.model_cache.expanduser()
+        wanted = resolve_alias(model, default)
+        if not {wanted, repository(wanted)} & {default, *offered(default, cache)}:
+            raise ModelError(f"model {wanted!r} is not offered here", code="model_missing")
+        folder = find_folder(wanted, cache=cache, download=False)
+        return {"model": checkpoint(folder), "compute_type": self._settings.stt_compute_type}
+
     def offers(self) -> tuple[str, dict[str, dict[str, Any]]]:
         """Return what to add to the catalogue of models."""
         default = self._settings.stt_model
@@ -78,6 +89,21 @@ class RecognizerEngine:
         """Return device, precision, engine and times for `/v1/workers`."""
         default = self._settings.stt_model
         return {**self.pool.reports().get(default, {}), "model": default, "models": sorted(self.pool.loaded())}
+
+
+def weights_limit(wanted: int, share: float, device_bytes: int) -> int:
+    """Return how many bytes of weights a process may hold: what is wanted, and no more than its share. 0: no limit.
+
+    CTranslate2 takes the memory of a batch as it needs it; there is no limit to set for that.
+    """
+    limits = [wanted, int(share * device_bytes) if share < 1 else 0]
+    return min((limit for limit in limits if limit), default=0)
+
+
+def _weights_limit(settings: Settings) -> int:
+    shared = settings.device == "cuda" and settings.gpu_memory_share < 1
+    device_bytes = cuda_memory_bytes() if shared else 0
+    return weights_limit(settings.stt_memory_bytes, settings.gpu_memory_share, device_bytes)
 
 
 def _load(name: str, *, settings: Settings, threads: int) -> Recognizer:
