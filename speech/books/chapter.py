@@ -14,7 +14,7 @@ import soundfile
 from numpy.typing import NDArray
 
 from speech.audio import AudioWriter, Leveller, to_int16
-from speech.books.loudness import Loudness, Meter, Mode, ceiling_for, gain_for
+from speech.books.loudness import MOST_GAIN_DB, Loudness, Meter, Mode, ceiling_for, gain_for
 from speech.books.model import Warned
 
 BLOCK = 1 << 16
@@ -76,16 +76,22 @@ def write_chapter(
 
     ``audio`` yields the sentences, mono float32[n] in -1..1 or int16[n] at the voice's rate; ``pauses_ms`` has the
     silence after each. Two passes: the first joins them in a lossless file and measures, the second applies the gain,
-    limits peaks, measures again and encodes. Memory is bounded by the longest sentence. A file appears under its name
-    only when it is whole, so a name that exists is done. ``check`` is called between blocks and may raise to stop.
+    limits peaks, measures again and encodes; it is repeated where the limiter took so much that the level is missed.
+    Memory is bounded by the longest sentence. A file appears under its name only when it is whole, so a name that
+    exists is done. ``check`` is called between blocks and may raise to stop.
     """
     folder, check = Path(folder), check or _nothing
     joined = folder / f".{stem}.joined.part"
     try:
         before = _join(joined, audio, pauses_ms, making.rate, check)
-        gain = _settle(joined, before, making, check)
+        gain = gain_for(before, making.levels.mode, making.levels.target)
         files = {kind: folder / f"{stem}.{kind}" for kind in making.formats}
-        after, samples = _encode(files, _levelled(joined, making, gain, check), making, title)
+        for _ in range(MOST_TRIES):
+            after, samples = _encode(files, _levelled(joined, making, gain, check), making, title)
+            missing = gain_for(after, making.levels.mode, making.levels.target)
+            if abs(missing) <= CLOSE_ENOUGH_DB or abs(gain + missing) > MOST_GAIN_DB:
+                break
+            gain += missing  # where the limiter has to work it takes loudness away
     finally:
         joined.unlink(missing_ok=True)
     return ChapterAudio(
@@ -117,24 +123,6 @@ def _join(
             writer.write(block)
             meter.push(block)
     return meter.result()
-
-
-def _settle(joined: Path, before: Loudness, making: Making, check: Callable[[], None]) -> float:
-    """Find the gain. Where the limiter has to work it takes loudness away, which a little more gain makes good."""
-    levels = making.levels
-    gain = gain_for(before, levels.mode, levels.target)
-    ceiling = ceiling_for(levels.mode)
-    for _ in range(MOST_TRIES):
-        if ceiling is None or before.peak_db + gain <= ceiling:
-            break
-        meter = Meter(making.rate)
-        for block in _levelled(joined, making, gain, check):
-            meter.push(block)
-        missing = gain_for(meter.result(), levels.mode, levels.target)
-        if abs(missing) <= CLOSE_ENOUGH_DB:
-            break
-        gain += missing
-    return gain
 
 
 def _levelled(joined: Path, making: Making, gain: float, check: Callable[[], None]) -> Iterator[NDArray[np.float32]]:

@@ -27,6 +27,8 @@ MOST_GAIN_DB = 30.0
 SILENCE_DB = -120.0
 """What digital silence is called, since minus infinity is no JSON."""
 STANDARD_RATE = 48000
+OVERSAMPLING = 4
+"""For true peaks, as ITU-R BS.1770-5, annex 2, has it for 48 kHz; in samples of the signal's own rate."""
 PART = 8192
 """Samples that are measured in one go; long blocks would leave the heap of FFmpeg and numpy in large holes."""
 FLOOR_WINDOW_SECONDS = 0.5
@@ -108,7 +110,7 @@ def ceiling_for(mode: Mode) -> float | None:
 
 
 class Meter:
-    """Measures a stream of mono blocks; memory does not grow. ``true_peak`` doubles the cost."""
+    """Measures a stream of mono blocks; memory does not grow. ``true_peak`` adds a third to the cost."""
 
     def __init__(self, rate: int, *, true_peak: bool = False) -> None:
         self._rate = rate
@@ -119,8 +121,12 @@ class Meter:
         self._quiet = _Windows(round(rate * QUIET_WINDOW_SECONDS))
         # The filters of the standard are given for 48 kHz; made for a lower rate they weigh its highest octave wrongly.
         resampler = [] if rate == STANDARD_RATE else [("aresample", str(STANDARD_RATE))]
-        self._graph = FilterChain(rate, [*resampler, ("ebur128", "metadata=1" + ":peak=true" * true_peak)])
+        self._graph = FilterChain(rate, [*resampler, ("ebur128", "metadata=1")])
         self._r128: dict[str, str] = {}
+        # FFmpeg's own measure of true peaks goes to 192 kHz whatever the rate, and takes longer than all the rest.
+        oversampled = [("aresample", str(OVERSAMPLING * rate))]
+        self._between = FilterChain(rate, oversampled) if true_peak else None
+        self._true_peak = 0.0
 
     def push(self, audio: NDArray[Any]) -> None:
         """Take float32[n] in -1..1 or int16[n]."""
@@ -134,20 +140,27 @@ class Meter:
         self._floor.push(audio)
         self._quiet.push(audio)
         self._note(self._graph.push(audio))
+        if self._between is not None:
+            self._note_peak(self._between.push(audio))
 
     def result(self) -> Loudness:
         """Return the values of all that was pushed; nothing can be pushed after that."""
         self._note(self._graph.flush())
         integrated = float(self._r128.get("lavfi.r128.I", "-inf"))
-        true_peak = self._r128.get("lavfi.r128.true_peak")
+        if self._between is not None:
+            self._note_peak(self._between.flush())
         return Loudness(
             lufs=integrated if integrated > -70.0 else None,  # the gate of the standard: below is silence
-            true_peak_db=None if true_peak is None else _decibels(max(float(true_peak), self._peak)),
+            true_peak_db=None if self._between is None else _decibels(max(self._true_peak, self._peak)),
             peak_db=_decibels(self._peak),
             rms_db=_decibels(math.sqrt(self._squares / self._samples)) if self._samples else SILENCE_DB,
             noise_floor_db=_decibels(self._floor.quietest),
             silence=self._quiet.share_below(QUIET_DB),
         )
+
+    def _note_peak(self, frames: list[av.AudioFrame]) -> None:
+        for frame in frames:
+            self._true_peak = max(self._true_peak, float(np.abs(frame.to_ndarray()).max()))
 
     def _note(self, frames: list[av.AudioFrame]) -> None:
         for frame in reversed(frames):

@@ -137,3 +137,15 @@ def test_acx_failures_name_rule_and_value():
 def test_values_survive_a_journal():
     result = measured(speechlike(3.0), true_peak=True)
     assert Loudness.from_json(result.to_json()).to_json() == result.to_json()
+
+
+@pytest.mark.parametrize("rate", [16000, 24000, 48000])
+def test_the_true_peak_lies_between_the_samples(rate):
+    """A sine at a quarter of the rate, sampled 45° beside its crests: the samples are 3 dB below them."""
+    audio = (0.5 * np.sin(np.pi / 2 * np.arange(2 * rate) + np.pi / 4)).astype(np.float32)
+    audio *= np.minimum(1, np.minimum(np.arange(audio.size), np.arange(audio.size)[::-1]) / (rate / 10))
+    meter = Meter(rate, true_peak=True)
+    meter.push(audio)
+    result = meter.result()
+    assert result.peak_db == pytest.approx(-9.03, abs=0.05)
+    assert result.true_peak_db == pytest.approx(-6.02, abs=0.2)
