@@ -8,6 +8,7 @@ from app.openai.operations import OPENAI
 from app.routes.jobs import LONGEST_WAIT, JobQuery, ListQuery
 from app.routes.operators import Hold
 from app.routes.session import SessionSpec
+from app.routes.stream import StreamQuery
 from jobs.specs import AudiobookSpec, BatchSpec, STTSpec, TranscriptsSpec, TTSSpec
 
 JOB_ID = Parameter("id", "path", "The job's ID.")
@@ -179,10 +180,10 @@ OPERATIONS: list[Operation] = [
         "jobs",
         "Hear a TTS job while it is being made",
         {200: "The sound from the first finished sentence on.", 206: "A range of a finished sound."},
-        (*JOB_ERRORS, 409, 416),
+        (*JOB_ERRORS, 409, 416, 422),
         media_types=["audio/*"],
-        parameters=[JOB_ID],
-        description="WAV and PCM at the voice's own rate grow; another sound is sent when it is finished.",
+        parameters=[JOB_ID, *query_parameters(StreamQuery)],
+        description="An M4A cannot grow: it is sent when it is finished. A sound that is being made has no byte ranges.",
     ),
     Operation(
         "post",

@@ -64,7 +64,7 @@ class Caller:
             for job in looks:
                 if job.status.is_terminal:
                     return job
-                if self._has_gone():
+                if not self.is_there():
                     raise Refusal(408, "client_gone", "the client has hung up")
         raise AssertionError("the looks end with the job")
 
@@ -73,14 +73,15 @@ class Caller:
         with contextlib.suppress(JobsError, RedisError):
             self.services.broker.send(self.services.ledger.cancel(job_id))
 
-    def _has_gone(self) -> bool:
+    def is_there(self) -> bool:
+        """Whether the client has not hung up, as far as the socket tells."""
         if self.connection is None:
-            return False
+            return True
         try:
             readable, _, _ = select.select([self.connection], [], [], 0)
-            return bool(readable) and self.connection.recv(1, socket.MSG_PEEK) == b""
+            return not readable or self.connection.recv(1, socket.MSG_PEEK) != b""
         except (OSError, ValueError):
-            return True
+            return False
 
 
 def succeeded(job: Job) -> Job:

@@ -140,11 +140,12 @@ def follow(
     owner: str | None = None,
     version: int = -1,
     interval: float = 0.1,
+    recheck: float = RECHECK_SECONDS,
 ) -> Iterator[Job | None]:
     """Yield the job at once unless it is at `version`, then at each change, until it has ended or is deleted.
 
-    At most one in `interval` seconds (states between are skipped, the last one never); None after a quiet
-    `RECHECK_SECONDS`, for a keep-alive. Raises `NotFound` at the first step only.
+    At most one in `interval` seconds (states between are skipped, the last one never); None after
+    `recheck` quiet seconds, for a keep-alive. Raises `NotFound` at the first step only.
     """
     started = False
     with announcements.watch(job_id) as watch:
@@ -164,5 +165,5 @@ def follow(
                 time.sleep(interval)
             elif job.status.is_terminal:
                 return
-            elif not watch.wait(RECHECK_SECONDS):
+            elif not watch.wait(recheck):
                 yield None

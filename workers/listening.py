@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jobs.files import Store, scratch
 from jobs.record import Job, Output, Warn
@@ -15,11 +16,14 @@ from jobs.settings import Settings
 from jobs.specs import STTSpec
 from speech.errors import AudioError, SpeechError
 from speech.stt import Chunk, ChunkResult, DecodeOptions, Preparation, Transcript
+from speech.stt.chunks import unit_name
 from speech.stt.options import FALLBACK_TEMPERATURES
 from speech.stt.outputs import outputs
+from speech.stt.transcript import NO_SPACES
 from speech.subtitles import MEDIA_TYPES
 from workers.batching import BatchScheduler
 from workers.recognizers import RecognizerEngine
+from workers.reuse import Reusing, hash_of_file
 from workers.session import JobFailed, Session
 from workers.units import run_units
 
@@ -34,6 +38,7 @@ class Listener:
     engine: RecognizerEngine
     scheduler: BatchScheduler[Chunk, ChunkResult]
     store: Store
+    reusing: Reusing
     settings: Settings
     window: int
     """Chunks of one job in the scheduler at once; bounds the memory of a long recording."""
@@ -41,7 +46,16 @@ class Listener:
     def __call__(self, session: Session) -> Output:
         """Do the job of a session. Raises `JobFailed` or `Stop`."""
         with self._recording(session.job) as path:
-            return _Hearing(self, session, STTSpec.model_validate(session.job.spec), path).run()
+            spec = STTSpec.model_validate(session.job.spec)
+            hearing = _Hearing(self, session, spec, path)
+
+            def work() -> dict[str, Any]:
+                uploaded = session.job.inputs
+                recording = uploaded[0].key if uploaded else hash_of_file(path)
+                return {"recording": recording, **self.engine.identity(spec.model)}
+
+            unnamed = spec.model_copy(update={"model": None})
+            return self.reusing.answer(session, unnamed, work, hearing.run, hearing.named)
 
     @contextlib.contextmanager
     def _recording(self, job: Job) -> Iterator[Path]:
@@ -78,6 +92,10 @@ class _Hearing:
         """What the client calls the file."""
         self._heard: dict[str, ChunkResult] = {}
         self._heard_seconds = 0.0
+        self._next = 0
+        """Index of the first chunk whose words were not told yet."""
+        self._told = 0
+        """Characters told so far."""
 
     def run(self) -> Output:
         try:
@@ -120,6 +138,9 @@ class _Hearing:
 
     def _hear(self, preparation: Preparation) -> None:
         for name, unit in self._session.units().items():
+            said = unit.pop("said", None)
+            if said is not None:
+                self._next, self._told = max((self._next, self._told), (said["next"], said["at"] + len(said["text"])))
             self._heard[name] = ChunkResult.from_json(json.dumps(unit))
         self._tell(preparation)
         self._decode(preparation, preparation.opening(self._heard))
@@ -133,9 +154,8 @@ class _Hearing:
             self._heard[name] = result
             total = self._total(preparation)
             self._heard_seconds = min(total, max(self._heard_seconds, result.end))
-            self._session.register(
-                name, json.loads(result.to_json()), done=int(self._heard_seconds), total=max(1, round(total))
-            )
+            unit = json.loads(result.to_json()) | self._said(preparation)
+            self._session.register(name, unit, done=int(self._heard_seconds), total=max(1, round(total)))
 
         run_units(
             self._session,
@@ -145,6 +165,26 @@ class _Hearing:
             window=1 if self._spec.condition_on_previous_text else self._listener.window,
         )
 
+    def _said(self, preparation: Preparation) -> dict[str, object]:
+        """Return what those who read along may be told now: the words up to the first chunk that is still to come.
+
+        Nothing before the language is settled, and nothing of separate channels, whose chunks are sorted at the end.
+        """
+        if preparation.vote is None or self._spec.channels == "split":
+            return {}
+        language, text, at = preparation.vote.language, "", self._told
+        while (result := self._in_language(self._next, language)) is not None:
+            said = self._listener.engine.pool.assemble(preparation, [result]).text
+            text += said if not said or not (at + len(text)) or language in NO_SPACES else f" {said}"
+            self._next += 1
+        self._told += len(text)
+        return {"said": {"at": at, "text": text, "next": self._next}} if text else {}
+
+    def _in_language(self, index: int, language: str) -> ChunkResult | None:
+        found = self._heard.get(unit_name(index, language))
+        detected = self._heard.get(unit_name(index, None))
+        return found or (detected if detected is not None and detected.language == language else None)
+
     def _total(self, preparation: Preparation) -> float:
         return max(preparation.duration, self._heard_seconds)
 
@@ -153,11 +193,15 @@ class _Hearing:
         total = max(1, round(self._total(preparation)))
         self._session.progress(total if finished else int(self._heard_seconds), total, "second")
 
+    def named(self, name: str) -> str:
+        """Return a file's name as that of this recording's, with the same ending."""
+        stem = Path(self._name).stem if self._session.job.inputs or self._spec.store else "transcript"
+        return f"{stem}{Path('_' + name).suffix}"
+
     def _publish(self, transcript: Transcript) -> Output:
         job, store, spec = self._session.job, self._listener.store, self._spec
-        stem = Path(self._name).stem if job.inputs or spec.store else "transcript"
         files = [
-            store.put(job.id, text.encode(), name=f"{stem}.{kind}", media_type=MEDIA_TYPES[kind])
+            store.put(job.id, text.encode(), name=self.named(f".{kind}"), media_type=MEDIA_TYPES[kind])
             for kind, text in outputs(
                 transcript, spec.formats, max_width=spec.max_line_width, max_lines=spec.max_line_count
             ).items()

@@ -19,7 +19,9 @@ from app.problems import Refusal
 from app.services import Services, services
 from app.submit import Intake, submit
 from app.uploads import RECORDINGS, Wanted, is_multipart, new_job, receive, recording
-from app.waiting import Caller
+from app.waiting import LOOK_SECONDS, Caller, succeeded
+from jobs.errors import NotFound
+from jobs.events import follow
 from jobs.record import Job
 from jobs.states import Kind
 
@@ -54,8 +56,7 @@ def _answered(model: type[TranslationRequest]) -> Response:
         spec = asked.spec(model_of(asked.model))
         submitted = submit(Intake(job_id, Kind.STT, spec, form.files["file"]))
     if asked.streamed:
-        found = services()
-        return event_stream(caller, submitted.id, lambda job: _deltas(found, job))
+        return event_stream(caller, submitted.id, _deltas(caller, submitted.id))
     return _answer(asked, caller.wait(submitted.id))
 
 
@@ -99,9 +100,44 @@ def _verbose(asked: TranslationRequest, document: dict[str, Any]) -> dict[str, A
     return shown
 
 
-def _deltas(found: Services, job: Job) -> Iterator[Event]:
-    text = _text(found, job)
-    for phrase in PHRASE.findall(text):
+def _deltas(caller: Caller, job_id: str) -> Iterator[Event | None]:
+    """Yield the words as chunks of the recording are heard, in order; None while none is."""
+    found, told, job = caller.services, "", None
+    said = _Said(found, job_id)
+    for seen in follow(found.queries, found.announcements, job_id, owner=caller.owner, recheck=LOOK_SECONDS):
+        job = seen or job
+        if job is not None and job.status.is_terminal:
+            break
+        yield None
+        for text in said.news():
+            told += text
+            yield {"type": "transcript.text.delta", "delta": text}
+    if job is None or not job.status.is_terminal:
+        raise NotFound("job_not_found", f"job {job_id} was deleted")
+    text = _text(found, succeeded(job))
+    for phrase in PHRASE.findall(text.removeprefix(told) if text.startswith(told) else ""):
         if phrase:
             yield {"type": "transcript.text.delta", "delta": phrase}
     yield {"type": "transcript.text.done", "text": text, "usage": _usage(job)}
+
+
+class _Said:
+    """The words that the journal of a running job tells, by their place in the text."""
+
+    def __init__(self, found: Services, job_id: str) -> None:
+        self._ledger = found.ledger
+        self._job_id = job_id
+        self._seen: set[str] = set()
+        self._parts: dict[int, str] = {}
+        self._at = 0
+
+    def news(self) -> Iterator[str]:
+        """Yield what was not told yet and follows what was."""
+        for name in self._ledger.unit_names(self._job_id) - self._seen:
+            self._seen.add(name)
+            unit = self._ledger.unit(self._job_id, name)
+            if unit is not None and (said := unit.get("said")) is not None:
+                self._parts[said["at"]] = said["text"]
+        while text := self._parts.pop(self._at, ""):
+            self._at += len(text)
+            yield text

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Protocol, Self
@@ -28,11 +28,15 @@ MEDIA_TYPES = {
     "pcm": "audio/pcm",
 }
 FORMATS = tuple(MEDIA_TYPES)
+STREAMABLE = ("pcm", "mp3", "opus", "aac", "flac")
+"""What can be heard before it is finished; an M4A has its index at one end, a WAV its length."""
 WAV_LIMIT_BYTES = 2**32 - 4096
 """A WAV file counts its bytes in 32 bits."""
 
 FRAME_SAMPLES = 1 << 14
 """Samples given to an encoder in one go."""
+BUFFER_BYTES = 1 << 15
+"""Of a file that Python writes; a stream is flushed after each packet whatever this is."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,14 @@ _CODECS = {
     "opus": _Codec("ogg", "libopus", (8000, 12000, 16000, 24000, 48000), ((16000, 28_000), (48000, 40_000)), "flt"),
     "m4a": _Codec("ipod", "aac", _RATES, _AAC_BITRATES, "fltp", {"movflags": "+faststart"}, _AAC_OPTIONS),
     "aac": _Codec("adts", "aac", _RATES, _AAC_BITRATES, "fltp", {}, _AAC_OPTIONS),
+}
+
+# What is written to a listener, who reads while it grows: nothing that is put right at the end, nothing held back.
+_STREAMED = {
+    "mp3": replace(_CODECS["mp3"], muxer={"flush_packets": "1", "write_xing": "0", "id3v2_version": "0"}),
+    "opus": replace(_CODECS["opus"], muxer={"flush_packets": "1", "page_duration": "200000"}),
+    "aac": replace(_CODECS["aac"], muxer={"flush_packets": "1"}),
+    "flac": _Codec("flac", "flac", _RATES, ((48000, 0),), "s16", {"flush_packets": "1"}),
 }
 
 
@@ -203,11 +215,12 @@ class _SndfileSink:
 
 
 class _FFmpegSink:
-    def __init__(self, path: Path, codec: _Codec, rate: int, metadata: dict[str, str]) -> None:
+    def __init__(self, target: Path | BinaryIO, codec: _Codec, rate: int, metadata: dict[str, str]) -> None:
         self.rate = rate
         self._position = 0
         self._gain = codec.gain
-        self._container = av.open("file:" + str(path.absolute()), "w", format=codec.container, options=codec.muxer)
+        file = "file:" + str(target.absolute()) if isinstance(target, Path) else target
+        self._container = av.open(file, "w", format=codec.container, options=codec.muxer, buffer_size=BUFFER_BYTES)
         stream = self._container.add_stream(codec.name, rate=rate, options=codec.options)
         assert isinstance(stream, AudioStream)
         stream.codec_context.layout = "mono"
@@ -230,3 +243,45 @@ class _FFmpegSink:
             self._container.mux(self._stream.encode(None))
         finally:
             self._container.close()
+
+
+class Stream:
+    """Audio that a listener reads while it is written: nothing is put right afterwards. Use it with ``with``.
+
+    ``rate`` is that of the blocks (mono float32[n] in -1..1, or int16[n]), ``out_rate`` that of the stream, or the next
+    higher one that the codec knows. ``format``: one of ``STREAMABLE``.
+    """
+
+    def __init__(self, target: BinaryIO, *, format: str, rate: int, out_rate: int) -> None:  # noqa: A002
+        if format not in STREAMABLE:
+            raise AudioError(f"{format!r} cannot be streamed; choose one of {', '.join(STREAMABLE)}", code="not_stream")
+        self.rate = file_rate(format, out_rate)
+        self._resampler = Resampler(rate, self.rate)
+        codec = _STREAMED.get(format)
+        self._sink: _Sink = _FFmpegSink(target, codec, self.rate, {}) if codec else _PipeSink(target, self.rate)
+
+    def write(self, audio: NDArray[Any]) -> None:
+        """Append a block."""
+        self._sink.write(audio if self._resampler.rate == self.rate else self._resampler.push(audio))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        try:
+            self._sink.write(self._resampler.flush())
+        finally:
+            self._sink.close()
+
+
+class _PipeSink:
+    def __init__(self, target: BinaryIO, rate: int) -> None:
+        self.rate = rate
+        self._target = target
+
+    def write(self, audio: NDArray[Any]) -> None:
+        self._target.write(to_int16(audio).astype("<i2", copy=False).tobytes())
+        self._target.flush()
+
+    def close(self) -> None:
+        self._target.flush()

@@ -1,15 +1,22 @@
 """The routes that OpenAI's clients know, with the official client, unchanged."""
 
+import asyncio
 import base64
 import http.client
+import itertools
 import json
 import socket
+import threading
 import time
 
 import openai
 import pytest
 
-from tests.app.conftest import HEARD
+from app.playing import STREAMED
+from jobs.record import Output
+from jobs.remote_files import store_of
+from jobs.settings import Settings
+from tests.app.conftest import HEARD, Hand
 from tests.conftest import PATIENCE
 
 TEXT = "你好。世界。"
@@ -199,3 +206,155 @@ def test_a_client_that_hangs_up_cancels_its_job(server, redis, ask_jobs, stream)
     while ask_jobs()[0]["status"] != "canceled":
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+class Sentences:
+    """A worker that has spoken the first of three sentences and waits for a word to go on."""
+
+    def __init__(self, hand, ask_jobs):
+        self.hand = hand
+        self.ask_jobs = ask_jobs
+
+    def first(self):
+        end = time.monotonic() + PATIENCE
+        while not (jobs := self.ask_jobs()):
+            assert time.monotonic() < end
+        self.job = self.hand.claim(jobs[0]["id"])
+        self.hand.ledger.progress(self.job, 0, 3, "sentence")
+        self._speak(0)
+
+    def _speak(self, index):
+        unit = {"blob": self.hand.store.put(self.job.id, SENTENCE * (index + 1)).to_json(), "pause_ms": 0, "lead_ms": 0}
+        following = -1 if index == 2 else index + 1
+        self.hand.ledger.register(
+            self.job, str(index), {**unit, "first": not index, "next": following}, done=1, total=3
+        )
+
+    def rest(self, file=b"is not read: all was heard"):
+        self._speak(1)
+        self._speak(2)
+        end = time.monotonic() + PATIENCE
+        sound = self.hand.store.put(self.job.id, file, name="speech.x", media_type="audio/x")
+        while time.monotonic() < end and not self.heard.wait(0.01):
+            pass
+        self.hand.ledger.succeed(self.job, Output(files=(sound,), duration_seconds=1.0))  # its units stay: all are read
+
+
+SENTENCE = b"\1\0" * 8000
+SPOKEN = SENTENCE * 6
+
+
+@pytest.fixture
+def speaking(server, server_data, redis, registry, ask_jobs):
+    registry.publish("voices", {"demo": {"speakers": ["F7"], "emotions": [], "sample_rate": 16000, "default": True}})
+    sentences = Sentences(Hand(redis, store_of(Settings(data_dir=server_data, redis_url="redis://unused"))), ask_jobs)
+    sentences.heard = threading.Event()
+    thread = threading.Thread(target=sentences.first)
+    thread.start()
+    yield sentences
+    thread.join(PATIENCE)
+
+
+def test_speech_is_streamed_from_the_first_sentence_on(official, speaking):
+    with official.audio.speech.with_streaming_response.create(
+        model="tts-1", voice="alloy", input="一。二。三。", response_format="wav"
+    ) as answer:
+        pieces = answer.iter_bytes(1000)
+        heard = b"".join(itertools.islice(pieces, 16))
+        assert heard[44:] == SPOKEN[: len(heard) - 44], "before the second sentence is spoken"
+        rest = threading.Thread(target=speaking.rest)
+        rest.start()
+        while len(heard) < 44 + len(SPOKEN):
+            heard += next(pieces)
+        speaking.heard.set()
+        rest.join(PATIENCE)
+        assert heard[44:] == SPOKEN
+
+
+@pytest.mark.parametrize("form", ["mp3", "opus", "aac", "flac"])
+def test_the_async_client_hears_encoded_speech_before_the_job_is_done(server, speaking, form):
+    async def hear():
+        async with (
+            openai.AsyncOpenAI(base_url=f"http://127.0.0.1:{server}/v1", api_key="any", max_retries=0) as client,
+            client.audio.speech.with_streaming_response.create(
+                model="tts-1", voice="alloy", input="一。二。三。", response_format=form
+            ) as answer,
+        ):
+            assert answer.headers["Content-Type"] == STREAMED[form]
+            pieces = answer.iter_bytes()
+            return await anext(pieces)
+
+    assert asyncio.run(hear())
+
+
+def test_events_of_speech_come_before_the_job_is_done(server, speaking):
+    connection = http.client.HTTPConnection("127.0.0.1", server, timeout=PATIENCE)
+    body = {
+        "model": "tts-1",
+        "voice": "alloy",
+        "input": "一。二。三。",
+        "response_format": "pcm",
+        "stream_format": "sse",
+    }
+    connection.request("POST", "/v1/audio/speech", json.dumps(body), {"Content-Type": "application/json"})
+    lines = iter(connection.getresponse().readline, b"")
+    events = (json.loads(line[6:]) for line in lines if line.startswith(b"data: "))
+    first = next(events)
+    assert first["type"] == "speech.audio.delta"
+    rest = threading.Thread(target=speaking.rest, args=[bytes(len(SPOKEN) * 24 // 16)])
+    speaking.heard.set()
+    rest.start()
+    *deltas, done = first, *events
+    assert done == {"type": "speech.audio.done", "usage": {"input_tokens": 6, "output_tokens": 0, "total_tokens": 6}}
+    rest.join(PATIENCE)
+    sound = base64.b64decode("".join(delta["audio"] for delta in deltas))
+    assert len(sound) == pytest.approx(len(SPOKEN) * 24 / 16, abs=4)
+
+
+def test_hanging_up_in_the_middle_of_the_speech_cancels_the_job(server, speaking, ask_jobs):
+    body = {"model": "tts-1", "voice": "alloy", "input": "一。二。三。", "response_format": "mp3"}
+    connection = http.client.HTTPConnection("127.0.0.1", server, timeout=PATIENCE)
+    connection.request("POST", "/v1/audio/speech", json.dumps(body), {"Content-Type": "application/json"})
+    answer = connection.getresponse()
+    assert answer.read(10)
+    answer.close()
+    connection.close()
+    end = time.monotonic() + PATIENCE
+    while not speaking.hand.ledger.renew([speaking.job]).signals:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_words_are_told_as_they_are_heard_and_the_end_tells_them_all(server, server_data, redis, wav, ask_jobs):
+    hand = Hand(redis, store_of(Settings(data_dir=server_data, redis_url="redis://unused")))
+
+    def work():
+        end = time.monotonic() + PATIENCE
+        while not (jobs := ask_jobs()):
+            assert time.monotonic() < end
+        hand.job = hand.claim(jobs[0]["id"])
+        said = [{"at": 3, "text": "世界。", "next": 2}, {"at": 0, "text": "你好。", "next": 1}]  # out of order
+        for number, part in enumerate(said):
+            hand.ledger.register(hand.job, f"00000{number}-zh", {"said": part}, done=1, total=3)
+
+    def finish():
+        text = hand.store.put(hand.job.id, b"1", name="a.txt", media_type="text/plain")
+        output = Output(files=(text,), text="你好。世界。再见。", language="zh", duration_seconds=3.0)
+        hand.ledger.succeed(hand.job, output)
+
+    async def listen():
+        async with openai.AsyncOpenAI(base_url=f"http://127.0.0.1:{server}/v1", api_key="any", max_retries=0) as client:
+            events = []
+            stream = await client.audio.transcriptions.create(model="whisper-1", file=("a.wav", wav), stream=True)
+            async for event in stream:
+                events.append(event)
+                if len(events) == 2:
+                    await asyncio.to_thread(finish)
+            return events
+
+    thread = threading.Thread(target=work)
+    thread.start()
+    *deltas, done = asyncio.run(listen())
+    thread.join(PATIENCE)
+    assert [event.delta for event in deltas] == ["你好。", "世界。", "再见。"]
+    assert (done.type, done.text) == ("transcript.text.done", "你好。世界。再见。")

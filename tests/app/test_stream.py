@@ -11,6 +11,7 @@ import pytest
 from jobs.record import Blob, Output, Problem
 from jobs.remote_files import store_of
 from jobs.settings import Settings
+from speech.audio import decode
 from tests.app.conftest import Hand
 from tests.app.problems import assert_problem
 from tests.conftest import PATIENCE
@@ -122,12 +123,106 @@ def test_raw_samples_have_no_header(ask, job, speaker):
     assert answer.read() == SAMPLES[len(SENTENCES[0]) :]
 
 
-@pytest.mark.parametrize("options", [{"format": "mp3"}, {"sample_rate": 8000}])
-def test_what_cannot_grow_is_sent_when_it_is_done(ask, job, speaker, options):
-    path = job(**options)
+def test_an_m4a_cannot_grow_and_is_sent_when_it_is_done(ask, job, speaker):
+    path, answers = job(format="m4a"), []
     speaker.speak(0)
-    speaker.end("speech.mp3", b"whole")
-    assert ask("GET", path).read() == b"whole"
+    listener = threading.Thread(target=lambda: answers.append(ask("GET", path).read()))
+    listener.start()
+    speaker.end("speech.m4a", b"whole")
+    listener.join(PATIENCE)
+    assert answers == [b"whole"]
+
+
+def seconds_of(sound, folder):
+    """Return the length of an encoded sound; whatever its header says."""
+    (folder / "sound").write_bytes(sound)
+    with decode(folder / "sound", rate=RATE) as blocks:
+        return sum(block.size for block in blocks) / RATE
+
+
+WHOLE = len(SAMPLES) / 2 / RATE
+CODEC_DELAY = 0.15
+"""Seconds that a codec may add at the ends of a stream."""
+
+
+@pytest.mark.parametrize(
+    ("form", "media_type", "magic"),
+    [
+        ("mp3", "audio/mpeg", (b"\xff\xf3", b"\xff\xf2")),
+        ("opus", "audio/ogg", (b"Og",)),
+        ("aac", "audio/aac", (b"\xff\xf1",)),
+        ("flac", "audio/flac", (b"fL",)),
+    ],
+)
+def test_encoded_formats_are_heard_before_the_job_ends_and_hold_all_of_it(
+    ask, job, speaker, tmp_path, form, media_type, magic
+):
+    path = job()  # a WAV, of which this listener wants something smaller
+    speaker.speak(0)
+    speaker.speak(2)
+    answer = ask("GET", f"{path}?format={form}")
+    assert (answer.status, answer.headers["Content-Type"]) == (200, media_type)
+    opening = answer.read(2)
+    assert opening in magic
+    speaker.end()
+    assert seconds_of(opening + answer.read(), tmp_path) == pytest.approx(WHOLE, abs=CODEC_DELAY)
+
+
+@pytest.mark.parametrize(("options", "rate"), [({}, RATE), ({"sample_rate": 8000}, 8000)])
+def test_another_rate_than_the_voices_grows_too(ask, job, speaker, options, rate):
+    path = job(format="pcm", **options)
+    speaker.speak(0)
+    answer = ask("GET", path)
+    assert answer.headers["Content-Type"] == f"audio/L16; rate={rate}; channels=1"
+    opening = answer.read(1000)
+    speaker.speak(2)
+    speaker.speak(3)
+    speaker.end("speech.pcm", bytes(len(SAMPLES) * rate // RATE))
+    assert len(opening + answer.read()) == pytest.approx(len(SAMPLES) * rate / RATE, abs=4)
+
+
+def test_a_listener_whose_line_was_cut_goes_on_where_it_was(ask, job, speaker):
+    path = job()
+    speaker.speak(0)
+    answer = ask("GET", f"{path}?start_seconds=0.1")
+    heard = 2 * RATE // 10
+    assert answer.read(44 + 100)[44:] == SAMPLES[heard : heard + 100]
+    speaker.end()
+    assert answer.read() == SAMPLES[heard + 100 :]
+    assert ask("GET", f"{path}?start_seconds=0.2").read()[44:] == SAMPLES[2 * heard :], "after the end, too"
+
+
+def test_a_growing_sound_refuses_byte_ranges_and_says_what_to_do(ask, job, speaker, server):
+    path = job()
+    speaker.speak(0)
+    connection = http.client.HTTPConnection("127.0.0.1", server, timeout=PATIENCE)
+    connection.request("GET", path, headers={"Range": "bytes=100-"})
+    answer = connection.getresponse()
+    assert (answer.status, json.loads(answer.read())["code"]) == (416, "range_not_satisfiable")
+    answer = ask("GET", f"{path}?format=m4a")
+    assert (answer.status, json.loads(answer.read())["code"]) == (422, "invalid_request")
+    speaker.end()
+    connection.request("GET", path, headers={"Range": "bytes=44-"})
+    finished = connection.getresponse()
+    assert (finished.status, finished.read()) == (206, SAMPLES)
+
+
+def test_a_finished_sound_is_sent_in_another_format(ask, job, speaker, tmp_path):
+    path = job()
+    for index in SENTENCES:
+        speaker.speak(index)
+    speaker.end()
+    assert seconds_of(ask("GET", f"{path}?format=mp3").read(), tmp_path) == pytest.approx(WHOLE, abs=CODEC_DELAY)
+
+
+def test_a_job_that_fails_in_the_middle_breaks_the_line_off(ask, job, speaker):
+    path = job()
+    speaker.speak(0)
+    answer = ask("GET", f"{path}?format=flac")
+    assert answer.read(2) == b"fL"
+    speaker.ledger.fail(speaker.job, Problem("broken", "Broken", "broken"))
+    with pytest.raises(http.client.IncompleteRead):
+        answer.read()
 
 
 def test_a_job_without_a_sound_is_said_plainly(ask, job, speaker, client, wav):

@@ -171,3 +171,35 @@ def test_what_was_finished_before_the_worker_ended_is_not_heard_again(worker):
     assert not done & set(after)
     assert job.output["text"] == text
     assert job.done == job.total == round(len(audio) / RATE)
+
+
+@pytest.mark.parametrize("options", [{}, {"language": None}])
+def test_those_who_read_along_are_told_the_words_in_order_also_over_a_new_attempt(worker, options):
+    text, audio = said([1, 3, 0, 2, 6, 4, 5, 2, 3, 1, 0, 2])
+    told = {}
+    register = worker.ledger.register
+
+    def note(claim, name, unit, **progress):
+        if "said" in unit:
+            assert unit["said"]["at"] not in told, "nothing is told twice"
+            told[unit["said"]["at"]] = unit["said"]["text"]
+        register(claim, name, unit, **progress)
+
+    worker.ledger.register = note
+    delivery = worker.submit(audio, **options)
+    worker.engine.tickets = threading.Semaphore(1)
+    thread, sessions = worker.start(delivery)
+    session = sessions.get(timeout=PATIENCE)
+    for _ in range(2):
+        assert worker.engine.entered.acquire(timeout=PATIENCE)
+    session.want(Wish.DRAIN)
+    worker.engine.tickets.release(ALL)
+    thread.join(PATIENCE)
+    again = worker.runner._broker[-1]
+    job = ended(worker, again, worker.start(again)[0])
+
+    assert job.output["text"] == text
+    assert len(told) > 1
+    places = sorted(told)
+    assert places == [sum(len(told[before]) for before in places if before < at) for at in places]
+    assert "".join(told[at] for at in places) == text
