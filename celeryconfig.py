@@ -3,9 +3,12 @@
 from kombu import Exchange, Queue
 
 from jobs.broker import QUEUES, SEPARATOR, STEPS
+from jobs.connect import Address
 from jobs.settings import settings
 
-broker_url = settings().redis_url
+_broker = Address.parse(settings().redis_url).for_celery()
+broker_url = _broker["broker_url"]
+broker_use_ssl = _broker["broker_use_ssl"]
 broker_connection_retry_on_startup = True
 broker_transport_options = {
     "priority_steps": list(STEPS),  # 0 is the most urgent
@@ -22,6 +25,7 @@ broker_transport_options = {
     "interval_step": 0,
     "socket_keepalive": True,
     "health_check_interval": 15,
+    **_broker["options"],
 }
 
 task_queues = [Queue(name, Exchange(name), routing_key=name) for name in QUEUES]

@@ -14,13 +14,14 @@ from app.catalogues import Catalogues
 from app.keys import Keyring
 from app.turnstile import Turnstile
 from jobs.broker import Broker
-from jobs.connect import RedisClient, connect
+from jobs.connect import Address, RedisClient, connect
 from jobs.events import Announcements
 from jobs.files import Store
 from jobs.ledger import Ledger
 from jobs.queries import Queries
 from jobs.registry import Registry
 from jobs.remote_files import store_of
+from jobs.reuse import KeptResults
 from jobs.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -43,6 +44,7 @@ class Services:
     queries: Queries
     broker: Broker
     store: Store
+    kept: KeptResults
     registry: Registry
     catalogues: Catalogues
     announcements: Announcements
@@ -53,7 +55,7 @@ class Services:
     def open(cls, settings: Settings) -> Self:
         """Return the services of `settings`; connects to nothing yet."""
         redis = connect(settings.redis_url, timeout=REDIS_PATIENCE, retries=1)
-        registry = Registry(redis)
+        registry, store = Registry(redis), store_of(settings)
         return cls(
             settings=settings,
             keys=Keyring.read(settings.api_keys),
@@ -61,7 +63,8 @@ class Services:
             ledger=Ledger(redis, lease_seconds=settings.lease_seconds),
             queries=Queries(redis),
             broker=Broker(_celery(settings), redis),
-            store=store_of(settings),
+            store=store,
+            kept=KeptResults(redis, store, settings.reuse_bytes),
             registry=registry,
             catalogues=Catalogues(registry),
             announcements=Announcements(connect(settings.redis_url)),
@@ -79,7 +82,9 @@ class Services:
 def _celery(settings: Settings) -> Celery:
     celery = Celery("voxqueue")
     celery.config_from_object("celeryconfig")
-    celery.conf.broker_url = settings.redis_url
+    broker = Address.parse(settings.redis_url).for_celery()
+    celery.conf.update(broker_url=broker["broker_url"], broker_use_ssl=broker["broker_use_ssl"])
+    celery.conf.broker_transport_options = celery.conf.broker_transport_options | broker["options"]
     return celery
 
 

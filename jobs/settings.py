@@ -22,7 +22,8 @@ class Settings(BaseSettings):
 
     # --- where things are
     redis_url: str = "redis://127.0.0.1:6379/0"
-    """Broker and ledger. `make run` starts an embedded server and sets it unless you do. `rediss://` for TLS."""
+    """Broker and ledger. `make run` starts an embedded server and sets it unless you do. `rediss://` for TLS,
+    `sentinel://` for servers with sentinels before them (docs/operations.md)."""
     appendfsync: Literal["always", "everysec"] = "everysec"
     """Of the embedded server. `everysec`: its kill or a crash may lose the last submits. `always`: none, but slow."""
     data_dir: Path = Path("var")

@@ -1,11 +1,14 @@
 """A private Valkey server for the tests of a session, empty for every test that asks for it."""
 
+import asyncio
 import contextlib
 import os
 import signal
 import socket
+import ssl
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -175,3 +178,141 @@ def forget_file_systems():
     from s3fs import S3FileSystem
 
     S3FileSystem.clear_instance_cache()
+
+
+class TlsDoor:
+    """TLS before a server that has none (as stunnel does it): only clients with a certificate of ours come in."""
+
+    def __init__(self, port, folder):
+        import trustme
+
+        self.port = free_port()
+        ours = trustme.CA()
+        self.ca, self.client = folder / "ca.pem", folder / "client.pem"
+        ours.cert_pem.write_to_path(self.ca)
+        ours.issue_cert("client@example.com").private_key_and_cert_chain_pem.write_to_path(self.client)
+        self._server = folder / "server.pem"
+        ours.issue_cert("127.0.0.1", "localhost").private_key_and_cert_chain_pem.write_to_path(self._server)
+        self.url = f"rediss://127.0.0.1:{self.port}/0?ssl_ca_certs={self.ca}"
+        self.url_with_certificate = f"{self.url}&ssl_certfile={self.client}&ssl_keyfile={self.client}"
+        self._behind = port
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+
+    def start(self):
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=self.ca)
+        context.verify_mode = ssl.CERT_REQUIRED
+        context.load_cert_chain(self._server)
+        self._thread.start()
+        serving = asyncio.start_server(self._enter, "127.0.0.1", self.port, ssl=context)
+        asyncio.run_coroutine_threadsafe(serving, self._loop).result(PATIENCE)
+        return self
+
+    async def _enter(self, reader, writer):
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", self._behind)
+        await asyncio.gather(_pass_on(reader, inner_writer), _pass_on(inner_reader, writer))
+
+    def stop(self):
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join(PATIENCE)
+
+
+async def _pass_on(reader, writer):
+    with contextlib.suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+    writer.close()
+
+
+@pytest.fixture
+def tls_door(valkey, redis_url, tmp_path):
+    """Give a door with TLS to the server of the session."""
+    door = TlsDoor(valkey.port, tmp_path).start()
+    yield door
+    door.stop()
+
+
+class SentinelGroup:
+    """A primary, a replica and three sentinels, as processes; each keeps its data in a folder of its own."""
+
+    password = "of-the-group"
+
+    def __init__(self, folder):
+        self.servers = [free_port(), free_port()]
+        self.sentinels = [free_port() for _ in range(3)]
+        hosts = ",".join(f"127.0.0.1:{port}" for port in self.sentinels)
+        self.url = f"sentinel://:{self.password}@{hosts}/0?master=voxqueue"
+        self.failed_over = False
+        self._folder = folder
+        self._processes = {}
+
+    def start(self):
+        for port in self.servers:
+            replica = f"replicaof 127.0.0.1 {self.servers[0]}" if port != self.servers[0] else ""
+            self._run(port, f"appendonly yes\nrequirepass {self.password}\nprimaryauth {self.password}\n{replica}\n")
+        client = connect(f"redis://:{self.password}@127.0.0.1:{self.servers[0]}/0", retries=0)
+        wait_until(lambda: client.info("replication")["connected_slaves"] == 1)
+        for port in self.sentinels:
+            self._run(
+                port,
+                f"sentinel monitor voxqueue 127.0.0.1 {self.servers[0]} 2\n"
+                f"sentinel auth-pass voxqueue {self.password}\n"
+                "sentinel down-after-milliseconds voxqueue 1500\nsentinel failover-timeout voxqueue 5000\n",
+                "--sentinel",
+            )
+        wait_until(lambda: all(self._others_known(port) for port in self.sentinels))
+        return self
+
+    def _run(self, port, config, *options):
+        folder = self._folder / str(port)
+        folder.mkdir()
+        file = folder / "server.conf"
+        file.write_text(f"port {port}\nbind 127.0.0.1\ndir {folder}\n{config}")
+        command = [str(get_binary_path()), str(file), *options]
+        log = (folder / "log").open("w")
+        self._processes[port] = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+
+    def _others_known(self, port):
+        [told] = connect(f"redis://127.0.0.1:{port}", retries=0).sentinel_masters().values()
+        return told["num-other-sentinels"] == 2 and told["num-slaves"] == 1
+
+    @property
+    def primary(self):
+        """Port of the server that the sentinels name."""
+        client = connect(f"redis://127.0.0.1:{self.sentinels[0]}", retries=0)
+        return int(client.execute_command("SENTINEL GET-MASTER-ADDR-BY-NAME", "voxqueue")[1])
+
+    def kill_primary(self):
+        """Kill the primary and wait until the sentinels name another."""
+        old = self.primary
+        self._processes[old].kill()
+        self._processes[old].wait(PATIENCE)
+        wait_until(lambda: self.primary != old)
+        self.failed_over = True
+
+    def kill(self):
+        for process in self._processes.values():
+            process.kill()
+            process.wait(PATIENCE)
+
+
+def wait_until(true):
+    """Wait until a condition holds; a server that does not answer yet is no reason to give up."""
+    end = time.monotonic() + PATIENCE
+    while True:
+        with contextlib.suppress(RedisError, ValueError):
+            if true():
+                return
+        assert time.monotonic() < end, "what was waited for did not come"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def sentinel_group(tmp_path):
+    """Give servers that sentinels look after."""
+    group = SentinelGroup(tmp_path)
+    try:
+        yield group.start()
+    finally:
+        group.kill()

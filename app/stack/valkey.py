@@ -11,6 +11,7 @@ import redis
 
 from app.stack.errors import StackError
 from app.stack.programs import Program
+from jobs.connect import BadAddress, connect
 
 NAME = "valkey"
 
@@ -66,7 +67,11 @@ def wait_until_up(url: str, seconds: float, what: str) -> None:
 
     """
     deadline = time.monotonic() + seconds
-    with redis.Redis.from_url(url, socket_timeout=2, socket_connect_timeout=2, retry=None) as client:
+    try:
+        opened = connect(url, timeout=2, retries=0)
+    except BadAddress as error:
+        raise StackError(str(error)) from error
+    with opened as client:
         while True:
             try:
                 client.ping()
