@@ -99,9 +99,12 @@ def compose():
     return yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
 
 
+NOT_OURS = {"redis", "prometheus", "grafana"}
+
+
 def programs_of(compose):
     """Return the services that run our own code, by name."""
-    return {name: service for name, service in compose["services"].items() if name != "redis"}
+    return {name: service for name, service in compose["services"].items() if name not in NOT_OURS}
 
 
 def test_the_procfile_names_the_processes_and_each_line_is_replaced_by_its_program(commands):
@@ -295,7 +298,10 @@ def looked_for(path):
     ("folders", "files"),
     [
         (ROOMS, ("requirements.txt", "requirements-gpu.txt", "requirements-torch2trt.txt")),
-        (("tests", "bench"), ("requirements.txt", "requirements-dev.txt", "requirements-gpu.txt")),
+        (
+            ("tests", "bench"),
+            ("requirements.txt", "requirements-dev.txt", "requirements-gpu.txt", "requirements-docs.txt"),
+        ),
     ],
 )
 def test_what_is_imported_is_required(folders, files):
