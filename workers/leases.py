@@ -105,11 +105,12 @@ class LeaseKeeper:
             return [session for session in sessions if now - session.started > self._slice]
         if urgent is None or len(sessions) < self._threads:
             return []
-        candidates = [session for session in sessions if self._may_yield(session, urgent, now - session.started)]
+        candidates = [session for session in sessions if self._may_yield(session, urgent, now)]
         candidates.sort(key=lambda session: (-session.job.priority, session.started))
         return candidates[: math.ceil(self._threads / 8)]
 
-    def _may_yield(self, session: Session, urgent: int, seconds: float) -> bool:
+    def _may_yield(self, session: Session, urgent: int, now: float) -> bool:
+        seconds = session.seconds_of_work(now)
         more_urgent = urgent < session.job.priority - 1  # the step above a priority is only the front of its own line
         as_urgent = urgent <= session.job.priority
         return (more_urgent and seconds > SHORTEST_SLICE_SECONDS) or (as_urgent and seconds > self._slice)

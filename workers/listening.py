@@ -160,7 +160,7 @@ class _Hearing:
         run_units(
             self._session,
             self._listener.scheduler,
-            ((chunk.unit, chunk) for chunk in chunks),
+            self._prepared(iter(chunks)),
             done,
             window=1 if self._spec.condition_on_previous_text else self._listener.window,
         )
@@ -184,6 +184,15 @@ class _Hearing:
         found = self._heard.get(unit_name(index, language))
         detected = self._heard.get(unit_name(index, None))
         return found or (detected if detected is not None and detected.language == language else None)
+
+    def _prepared(self, chunks: Iterator[Chunk]) -> Iterator[tuple[str, Chunk]]:
+        """Yield the chunks by name; a next attempt would decode the file up to them once more."""
+        while True:
+            with self._session.preparing():
+                chunk = next(chunks, None)
+            if chunk is None:
+                return
+            yield chunk.unit, chunk
 
     def _total(self, preparation: Preparation) -> float:
         return max(preparation.duration, self._heard_seconds)

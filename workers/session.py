@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import IntEnum
 from typing import Any
 
@@ -63,6 +64,8 @@ class Session:
         """Called on the wishing thread, to wake a task thread that waits for results."""
         self.after_commit: list[Callable[[], None]] = []
         """Tidying up that waits until the result is visible: what a next attempt would need goes last."""
+        self._prepared = 0.0
+        self._preparing_since: float | None = None
         self._wish = Wish.CANCEL if claim.job.cancel else Wish.GO
         self._lock = threading.Lock()
         deadline = claim.job.deadline
@@ -116,6 +119,21 @@ class Session:
         finally:
             self.on_wish = _nothing
         self.check()
+
+    @contextlib.contextmanager
+    def preparing(self) -> Iterator[None]:
+        """Count what is done meanwhile as work that a next attempt would have to do again."""
+        self._preparing_since = began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._prepared += time.monotonic() - began
+            self._preparing_since = None
+
+    def seconds_of_work(self, now: float) -> float:
+        """Return how long it has worked for good: giving up after less would be mostly work done twice."""
+        since = self._preparing_since
+        return now - self.started - 2 * (self._prepared + (0.0 if since is None else now - since))
 
     def units(self) -> dict[str, dict[str, Any]]:
         """Return the journal: units that an earlier attempt or slice has finished."""
