@@ -17,8 +17,8 @@ from redis.exceptions import TimeoutError as RedisSlow
 from werkzeug.exceptions import HTTPException
 
 from app.openai.errors import error_body, is_openai
-from jobs.validation import FieldError, explain
 from jobs.errors import Conflict, JobsError, NotFound, QueueFull, StoreError
+from jobs.validation import FieldError, explain
 
 log = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"

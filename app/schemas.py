@@ -55,6 +55,8 @@ class OutputObject(_Object):
     duration_seconds: float | None = None
     files: list[FileObject] = Field(default_factory=list)
     warnings: list[WarningObject] = Field(default_factory=list)
+    reused: str | None = None
+    """The job that did the work, if this one was answered with its kept result."""
 
 
 class JobError(_Object):
@@ -236,6 +238,8 @@ class Readiness(Health):
     """Live workers by kind."""
     missing: list[str]
     """Kinds without a worker."""
+    held: list[str]
+    """Queues and kinds that an operator holds."""
 
 
 class Holds(BaseModel):
@@ -243,8 +247,18 @@ class Holds(BaseModel):
 
     held: list[str]
     """`queue:NAME`, `kind:NAME` or `owner:NAME`."""
+    drained: list[str]
+    """Of these, what running jobs are given back of, too."""
+    parked: dict[str, int]
+    """Jobs that came up while held and were put aside, by what holds them."""
     waiting: dict[str, int]
     """Jobs that wait, by queue."""
+    running: dict[str, int]
+    """Jobs in the hands of workers, by queue."""
+    waiting_characters: int
+    """To be spoken by all jobs that have not ended; for the limits on what may wait."""
+    waiting_seconds: int
+    """To be heard, likewise."""
 
 
 class WebhookCall(BaseModel):

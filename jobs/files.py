@@ -13,6 +13,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -40,6 +41,13 @@ class Store(Protocol):
 
     def path(self, job_id: str, blob: Blob) -> contextlib.AbstractContextManager[Path]:
         """Give the blob as a file of this host for as long as the context lasts. Raises `NotFound`."""
+        ...
+
+    def adopt(self, job_id: str, blob: Blob) -> Blob:
+        """Make another job's blob (it names its home) one of this job, too: it stays when the other job goes.
+
+        Raises `NotFound`. No bytes pass through this process where the store can help it.
+        """
         ...
 
     def remove(self, job_id: str, keys: Iterable[str]) -> None:
@@ -159,6 +167,24 @@ class DiskStore:
     def path(self, job_id: str, blob: Blob) -> Iterator[Path]:
         """See `Store.path`."""
         yield self._file(job_id, blob)
+
+    def adopt(self, job_id: str, blob: Blob) -> Blob:
+        """See `Store.adopt`. A hard link: blobs are immutable, and the disk has the bytes once."""
+        source, folder = self._file(job_id, blob), self._folder(job_id)
+        with as_store_error("linking a file failed"):
+            _make_folder(folder)
+            try:
+                (folder / blob.key).hardlink_to(source)
+            except FileExistsError:
+                return replace(blob, home="")
+            except FileNotFoundError as error:  # removed since the look
+                raise NotFound("file_gone", f"the file {blob.name or blob.key} is not there any more") from error
+            except OSError as error:
+                if error.errno not in {errno.EXDEV, errno.EPERM, errno.EMLINK, errno.ENOTSUP}:
+                    raise
+                return self.put(job_id, source, name=blob.name, media_type=blob.media_type)  # no links here
+            _sync_folder(folder)
+        return replace(blob, home="")
 
     def remove(self, job_id: str, keys: Iterable[str]) -> None:
         """See `Store.remove`."""

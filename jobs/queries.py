@@ -97,10 +97,10 @@ class Queries:
         return {"total": total, **dict(zip(map(str, CHILD_STATES), counts, strict=True))}
 
     def without_record(self, ids: list[str]) -> list[str]:
-        """Return those IDs of which there is no job."""
+        """Return those IDs of which there is neither a job nor a kept result."""
         with self.redis.pipeline(transaction=False) as pipe:
             for job_id in ids:
-                pipe.exists(f"{PREFIX}job:{job_id}")
+                pipe.exists(f"{PREFIX}job:{job_id}", f"{PREFIX}kept:{job_id}")
             return [job_id for job_id, found in zip(ids, pipe.execute(), strict=True) if not found]
 
     def queue_position(self, job: Job) -> int | None:

@@ -7,6 +7,7 @@ import hashlib
 import io
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -75,6 +76,11 @@ class RedisStore:
         """See `Store.path`."""
         with self.open(job_id, blob) as source, _copied(source, blob) as path:
             yield path
+
+    def adopt(self, job_id: str, blob: Blob) -> Blob:
+        """See `Store.adopt`."""
+        with self.open(job_id, blob) as source:
+            return self.put(job_id, source.read(), name=blob.name, media_type=blob.media_type)
 
     def remove(self, job_id: str, keys: Iterable[str]) -> None:
         """See `Store.remove`."""
@@ -153,6 +159,14 @@ class FsspecStore:
         """See `Store.path`."""
         with self.open(job_id, blob) as source, _copied(source, blob) as path:
             yield path
+
+    def adopt(self, job_id: str, blob: Blob) -> Blob:
+        """See `Store.adopt`. The object store copies by itself."""
+        target = f"{self._folder(job_id)}/{blob.key}"
+        with self._errors(blob):
+            if not self._is_there(target, blob.bytes):
+                self._fs.cp_file(f"{self._folder(blob.home or job_id)}/{blob.key}", target)
+        return replace(blob, home="")
 
     def remove(self, job_id: str, keys: Iterable[str]) -> None:
         """See `Store.remove`."""

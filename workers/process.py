@@ -20,6 +20,7 @@ from jobs.ledger import Ledger
 from jobs.queries import Queries
 from jobs.registry import Registry
 from jobs.remote_files import store_of
+from jobs.reuse import KeptResults
 from jobs.settings import Settings
 from jobs.states import Kind
 from jobs.webhooks import Webhooks
@@ -31,7 +32,9 @@ from workers.identity import identity
 from workers.leases import LeaseKeeper
 from workers.parents import Family
 from workers.reporting import Reporter
+from workers.reuse import Reusing
 from workers.runner import Handler, Runner
+from workers.slots import count_cores
 from workers.sweeper import Sweeper
 from workers.watchdog import Check, ConsumerDeaf, EngineStalled, Watchdog
 
@@ -69,6 +72,7 @@ class WorkerProcess:
         self.queries = Queries(redis)
         self.broker = Broker(celery, redis)
         self.store = store_of(settings)
+        self.reusing = Reusing(KeptResults(redis, self.store, settings.reuse_bytes))
         self.registry = Registry(redis)
         self.webhooks = Webhooks(self.ledger, settings)
         self.leases = LeaseKeeper(self.ledger, kind, threads=threads, slice_seconds=settings.slice_seconds)
@@ -89,13 +93,16 @@ class WorkerProcess:
             case "tts":
                 from workers.chapters import ChapterSpeaker
                 from workers.speaking import Speaker
-                from workers.voices import VoiceEngine
+                from workers.turns import Turns
+                from workers.voices import CANDIDATES, VoiceEngine
 
                 voices = VoiceEngine(settings)
-                speaking = self._add_engine(voices, settings.tts_batch_frames, settings.tts_batch_rows)
-                window = 2 * settings.tts_batch_rows
-                texts = Speaker(voices, speaking, self.store, window)
-                chapters = ChapterSpeaker(voices, speaking, self.store, window)
+                rows = min(settings.tts_batch_rows, voices.good_rows)
+                speaking = self._add_engine(voices, settings.tts_batch_frames, rows)
+                window = 2 * rows
+                turns = Turns(enough=CANDIDATES * rows, writers=max(1, count_cores() - self._arithmetic_threads))
+                texts = Speaker(voices, speaking, self.store, self.reusing, window)
+                chapters = ChapterSpeaker(voices, speaking, self.store, turns, window)
                 self.handlers["tts"] = lambda session: (chapters if session.job.kind is Kind.CHAPTER else texts)(
                     session
                 )
@@ -107,7 +114,7 @@ class WorkerProcess:
                 rows = min(settings.stt_batch_rows, recognizer.good_rows)
                 listening = self._add_engine(recognizer, sys.maxsize, rows)
                 window = 2 * rows
-                self.handlers["stt"] = Listener(recognizer, listening, self.store, settings, window)
+                self.handlers["stt"] = Listener(recognizer, listening, self.store, self.reusing, settings, window)
             case "cpu":
                 from workers.families import parent_handlers
 
@@ -130,6 +137,7 @@ class WorkerProcess:
         """Load the model, then start everything else. Ends the process with a clear line if the model cannot run."""
         cap_threads(self._arithmetic_threads)
         self.ledger.check_schema()
+        self.reusing.kept.trim()
         if self.scheduler is not None:
             self.scheduler.start()
             try:
@@ -191,7 +199,7 @@ class WorkerProcess:
         settings, leases = self.settings, self.leases
         deaf = ConsumerDeaf(
             waiting=lambda: 0 if leases.draining else sum(self.queries.waiting(self.kind).values()),
-            claims=lambda: self.runner.claims,
+            heard=lambda: self.runner.heard,
             has_room=lambda: len(leases) < self._threads,
             # A lost message is sent again after `lost_seconds`; only if that is not heard either, we are deaf.
             limit_seconds=3 * settings.lost_seconds,

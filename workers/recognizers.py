@@ -8,11 +8,13 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 from jobs.settings import Settings
+from speech.errors import ModelError
 from speech.stt import Chunk, ChunkResult, Recognizer
-from speech.stt.hub import offered
+from speech.stt.hub import find_folder, offered, repository, resolve_alias
 from speech.stt.pool import ModelPool
 from speech.stt.recognizer import GOOD_ROWS
 from workers.memory import cuda_memory_bytes, empty_cuda_cache
+from workers.reuse import checkpoint
 
 log = logging.getLogger(__name__)
 
@@ -66,6 +68,15 @@ class RecognizerEngine:
 
     def warm_up_tasks(self) -> None:
         """Nothing: the voice activity detector loads in the blink of an eye."""
+
+    def identity(self, model: str | None) -> dict[str, Any]:
+        """Return what decides, beside the recording and the options, what is heard. Raises `ModelError`."""
+        default, cache = self._settings.stt_model, self._settings.model_cache.expanduser()
+        wanted = resolve_alias(model, default)
+        if not {wanted, repository(wanted)} & {default, *offered(default, cache)}:
+            raise ModelError(f"model {wanted!r} is not offered here", code="model_missing")
+        folder = find_folder(wanted, cache=cache, download=False)
+        return {"model": checkpoint(folder), "compute_type": self._settings.stt_compute_type}
 
     def offers(self) -> tuple[str, dict[str, dict[str, Any]]]:
         """Return what to add to the catalogue of models."""

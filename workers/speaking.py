@@ -16,7 +16,8 @@ from speech.subtitles import MEDIA_TYPES, to_json, to_lrc, to_srt, to_vtt
 from speech.text import Sentence, Style
 from speech.tts import Utterance
 from workers.batching import BatchScheduler
-from workers.catalogue import choose_voice
+from workers.catalogue import Chosen, choose_voice
+from workers.reuse import Reusing
 from workers.sentences import SentenceRun
 from workers.session import JobFailed, Session
 from workers.voices import Row, VoiceEngine, front_end
@@ -31,6 +32,7 @@ class Speaker:
     engine: VoiceEngine
     scheduler: BatchScheduler[Row, Utterance]
     store: Store
+    reusing: Reusing
     window: int
     """Sentences of one job in the scheduler at once."""
 
@@ -38,6 +40,10 @@ class Speaker:
         """Do the job of a session. Raises `JobFailed` or `Stop`."""
         spec = TTSSpec.model_validate(session.job.spec)
         chosen = choose_voice(self.engine.entries, spec.voice)
+        named = spec.model_copy(update={"voice": f"{chosen.voice.name}/{chosen.speaker}"})
+        return self.reusing.answer(session, named, self.engine.identity, lambda: self._speak(session, spec, chosen))
+
+    def _speak(self, session: Session, spec: TTSSpec, chosen: Chosen) -> Output:
         run = SentenceRun(session, self.scheduler, self.store, self.engine.entries, strict=spec.strict)
         run.speak(_sentences(spec), chosen, window=self.window)
         session.after_commit.append(run.discard_units)

@@ -123,5 +123,6 @@ def delete(job_id: str) -> Response:
     """Erase a job and its files; a running one loses its worker."""
     own_job(job_id)
     services().ledger.delete(job_id)
+    services().kept.forget(job_id)
     services().store.remove_job(job_id)  # the sweeper looks again, for what a worker was just writing
     return Response(status=204)

@@ -17,7 +17,11 @@ READY_SECONDS = 180
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory):
     """A running stack on free ports, on the CPU, whatever VOXQUEUE_* says outside."""
-    settings = {"VOXQUEUE_DEVICE": "cpu", "VOXQUEUE_FLOWER_BASIC_AUTH": ":".join(FLOWER_AUTH)}
+    settings = {
+        "VOXQUEUE_DEVICE": "cpu",
+        "VOXQUEUE_REUSE_BYTES": str(10**9),
+        "VOXQUEUE_FLOWER_BASIC_AUTH": ":".join(FLOWER_AUTH),
+    }
     outer = without_settings(os.environ)
     with Stack(tmp_path_factory.mktemp("stack"), env=settings, outer=outer) as running:
         running.wait_ready(READY_SECONDS)

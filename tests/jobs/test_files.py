@@ -6,6 +6,7 @@ import os
 import resource
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import fsspec
@@ -53,6 +54,18 @@ class TestEveryStore:
             assert file.read(10) == data[1_000_000:1_000_010]
         with store.path(job_id, blob) as path:
             assert path.read_bytes() == data
+
+    def test_an_adopted_blob_stays_when_its_first_home_goes(self, store):
+        first, second = new_id(), new_id()
+        blob = store.put(first, b"sound", name="a.wav", media_type="audio/wav")
+        away = replace(blob, home=first)
+        assert store.adopt(second, away) == blob
+        assert store.adopt(second, away) == blob, "a second time, too"
+        store.remove_job(first)
+        with store.open(second, blob) as file:
+            assert file.read() == b"sound"
+        with pytest.raises(NotFound):
+            store.adopt(new_id(), away)
 
     def test_from_bytes_chunks_and_files(self, store, tmp_path):
         (tmp_path / "source").write_bytes(b"abc" * 100)
