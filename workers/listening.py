@@ -24,7 +24,6 @@ from speech.subtitles import MEDIA_TYPES
 from workers.batching import BatchScheduler
 from workers.recognizers import RecognizerEngine
 from workers.reuse import Reusing, hash_of_file
-from workers.reuse import Reusing, hash_of_file
 from workers.session import JobFailed, Session
 from workers.units import run_units
 
@@ -202,11 +201,6 @@ class _Hearing:
         self._heard_seconds = max((result.end for result in self._heard.values()), default=0.0)
         total = max(1, round(self._total(preparation)))
         self._session.progress(total if finished else int(self._heard_seconds), total, "second")
-
-    def named(self, name: str) -> str:
-        """Return a file's name as that of this recording's, with the same ending."""
-        stem = Path(self._name).stem if self._session.job.inputs or self._spec.store else "transcript"
-        return f"{stem}{Path('_' + name).suffix}"
 
     def named(self, name: str) -> str:
         """Return a file's name as that of this recording's, with the same ending."""
