@@ -28,5 +28,8 @@ RUN pip install --no-cache-dir --no-deps -e . \
 USER 10001:10001
 VOLUME ["/data", "/models"]
 EXPOSE 8000 5555
+# Of the web process, which is what the image runs by itself; docker-compose.yml has each service's own.
+HEALTHCHECK --interval=10s --timeout=10s --start-period=30s \
+    CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:8000/healthz', timeout=5)"]
 ENTRYPOINT ["/bin/sh", "-c"]
 CMD ["exec gunicorn --config app/gunicorn_conf.py 'app:create_app()'"]

@@ -34,5 +34,7 @@ RUN pip install --no-cache-dir --no-deps -e . \
     && install -d -o voxqueue -g voxqueue /data /models
 USER 10001:10001
 VOLUME ["/data", "/models"]
+# The first start fetches models and builds TensorRT engines.
+HEALTHCHECK --interval=60s --timeout=30s --start-period=15m CMD ["celery", "-A", "workers.app", "inspect", "ping"]
 ENTRYPOINT ["/bin/sh", "-c"]
 CMD ["exec env VOXQUEUE_WORKER_KIND=tts MALLOC_ARENA_MAX=2 MALLOC_MMAP_THRESHOLD_=67108864 MALLOC_TRIM_THRESHOLD_=268435456 celery -A workers.app worker --pool=threads --without-mingle --without-gossip --loglevel=${VOXQUEUE_LOG_LEVEL:-INFO}"]
