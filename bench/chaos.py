@@ -263,6 +263,7 @@ def table(findings: Findings, happened: Disturbance, seconds: float, plan: Plan)
         "lost (not terminal, or failed without a reason of its own)": len(findings.lost),
         "doubled (a result twice)": len(findings.doubled),
         "mixed (heard as another's text)": len(findings.mixed),
+        "misheard, but sounding as when made anew undisturbed": findings.misheard,
         "character error rate over all": f"{findings.error_rate:.2%}",
         "files without a record": len(findings.orphans),
         "keys left behind": len(findings.leaked),
