@@ -23,6 +23,7 @@ from workers.catalogue import choose_voice
 from workers.sentences import SentenceRun
 from workers.session import JobFailed, Session
 from workers.speaking import SUBTITLES
+from workers.turns import Turns
 from workers.voices import Row, VoiceEngine
 
 BOOK_FORMAT = "m4a"
@@ -43,7 +44,9 @@ class ChapterSpeaker:
     engine: VoiceEngine
     scheduler: BatchScheduler[Row, Utterance]
     store: Store
+    turns: Turns
     window: int
+    """Sentences of one chapter in the scheduler at once."""
 
     def __call__(self, session: Session) -> Output:
         """Do the job of a session. Raises `JobFailed` or `Stop`."""
@@ -55,9 +58,10 @@ class ChapterSpeaker:
         chosen = choose_voice(voices, spec.voice)
         sentences = _sentences(spec, text)
         run = SentenceRun(session, self.scheduler, self.store, voices, strict=spec.strict)
-        run.speak(sentences, chosen, window=self.window)
+        run.speak(sentences, chosen, window=self.window, turn=functools.partial(self.turns.to_speak, session))
         session.after_commit.append(run.discard_units)
-        return self._publish(session, spec, text, run, chosen.voice.sample_rate)
+        with self.turns.to_write(session):
+            return self._publish(session, spec, text, run, chosen.voice.sample_rate)
 
     def _publish(self, session: Session, spec: ChapterSpec, text: ChapterText, run: SentenceRun, rate: int) -> Output:
         job_id = session.job.id
@@ -66,7 +70,7 @@ class ChapterSpeaker:
         formats = list(dict.fromkeys([spec.format, BOOK_FORMAT]))
         making = Making(rate, formats, spec.sample_rate, Levels(spec.loudness))
         with scratch() as folder:
-            made = write_chapter(folder, stem, run.audio(), run.gaps(), making, title=spec.title, check=session.check)
+            made = write_chapter(folder, stem, run.audio(), run.gaps(), making, title=spec.title, check=session.insist)
             audio = [
                 self.store.put(job_id, path, name=_shown_name(name, path, spec), media_type=AUDIO_TYPES[kind])
                 for kind, path in made.files.items()

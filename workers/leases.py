@@ -105,7 +105,9 @@ class LeaseKeeper:
             return [session for session in sessions if now - session.started > self._slice]
         if urgent is None or len(sessions) < self._threads:
             return []
-        candidates = [session for session in sessions if self._may_yield(session, urgent, now)]
+        # Who only waits for a turn gives up nothing by going; while there is one, nobody leaves his work for an equal.
+        asked = [session for session in sessions if session.idle] or sessions
+        candidates = [session for session in asked if self._may_yield(session, urgent, now)]
         candidates.sort(key=lambda session: (-session.job.priority, session.started))
         return candidates[: math.ceil(self._threads / 8)]
 

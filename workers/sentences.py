@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -92,9 +93,18 @@ class SentenceRun:
         self._lone_pcm: bytes | None = None
         self.warnings: list[Warn] = []
 
-    def speak(self, sentences: Sequence[Sentence], default: Chosen, *, window: int) -> None:
+    def speak(
+        self,
+        sentences: Sequence[Sentence],
+        default: Chosen,
+        *,
+        window: int,
+        turn: Callable[[int], AbstractContextManager[None]] | None = None,
+    ) -> None:
         """Speak what is not yet spoken, at most `window` sentences at once in the scheduler.
 
+        `turn` is entered for all but the first one, with the number of those in the scheduler at once: if the process
+        dies while the job waits there, it has given a sign of life and is not suspected.
         Raises `Stop`, or `JobFailed` if nothing can be spoken, or not all and the job is strict.
         """
         self._sentences = sentences
@@ -107,7 +117,12 @@ class SentenceRun:
         self._spoken = {index: unit for index, unit in journal.items() if index in todo}
         self._session.progress(len(self._spoken), self._total, "sentence")
         rows = [(str(i), self._row(i, one, default)) for i, one in todo.items() if i not in self._spoken]
-        run_units(self._session, self._scheduler, rows, self._done, window=window)
+        if turn is not None and len(rows) > 1:
+            run_units(self._session, self._scheduler, rows[:1], self._done, window=1)
+            with turn(min(window, len(rows) - 1)):
+                run_units(self._session, self._scheduler, rows[1:], self._done, window=window)
+        else:
+            run_units(self._session, self._scheduler, rows, self._done, window=window)
         if not self._spoken:
             raise JobFailed("nothing_to_speak", "Nothing to speak", self.warnings[-1].detail)
 
@@ -122,6 +137,7 @@ class SentenceRun:
     def _row(self, index: int, sentence: Sentence, default: Chosen) -> Row:
         chosen = default if sentence.style.voice is None else choose_voice(self._voices, sentence.style.voice)
         check_emotion(sentence.style.emotion, chosen)
+        check_rate(chosen, default)
         symbols = sentence.symbols
         if chosen.speaker:
             symbols = symbols.replace(FRONT_END_SPEAKER, f"${chosen.speaker}}}")
@@ -180,7 +196,7 @@ class SentenceRun:
         """Yield the audio to which `gaps` belong: nothing for the first one, then the spoken sentences, in order."""
         yield np.zeros(0, np.float32)
         for index in sorted(self._spoken):
-            self._session.check()
+            self._session.insist()
             yield to_float(np.frombuffer(self._pcm(index), "<i2"))
 
     def _pcm(self, index: int) -> bytes:
@@ -217,4 +233,16 @@ def check_emotion(wanted: str, chosen: Chosen) -> None:
             "unknown_emotion",
             "Unknown emotion",
             f"emotion: {chosen.voice.name} has no {wanted!r}; it has {', '.join(known)}",
+        )
+
+
+def check_rate(chosen: Chosen, default: Chosen) -> None:
+    """Raise `JobFailed` if a second voice in a recording has another sample rate than the first."""
+    one, other = default.voice, chosen.voice
+    if one.sample_rate != other.sample_rate:
+        raise JobFailed(
+            "voices_differ",
+            "The voices do not fit together",
+            f"voice: {one.name} has {one.sample_rate} Hz and {other.name} {other.sample_rate} Hz; "
+            "in one recording they must be the same",
         )
