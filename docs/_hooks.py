@@ -24,6 +24,8 @@ ELSEWHERE = {
 }
 """Files of the repository that are pages of the site."""
 SOURCES = {page: source for source, page in ELSEWHERE.items()}
+HOMES = {"index.md": "index.zh.md", "index.zh.md": "index.md"}
+"""The first page of each language, and of the other one."""
 LINK = re.compile(r"(?P<bang>!?)\[(?P<text>[^\]]*)\]\((?P<path>[^)#\s:]*)(?P<anchor>#[^)\s]*)?\)")
 LANGUAGE = re.compile(r"\.zh\.md$")
 
@@ -47,6 +49,9 @@ def rewritten(found: re.Match[str], page: str) -> str:
         return found[0]
     folder = posixpath.dirname(SOURCES.get(page, f"docs/{page}"))
     target = posixpath.normpath(posixpath.join(folder, path))
+    if page in HOMES and target == SOURCES[HOMES[page]]:
+        # From one language to the other: no path of the documents says that.
+        return f'<a href="{"zh/" if page == "index.md" else "../"}index.html">{found["text"]}</a>'
     if target in ELSEWHERE:
         inside = ELSEWHERE[target]
     elif target.startswith("docs/"):
