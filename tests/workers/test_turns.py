@@ -32,6 +32,9 @@ class Chapter:
         if self.wish is not Wish.GO:
             raise Stop(self.wish)
 
+    def seconds_of_work(self, now):
+        return now - self.started
+
     def ask(self, turn):
         """Ask for a turn on a thread, and return once the chapter waits for it or has it."""
 
