@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import lzma
 import shutil
 import stat
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import IO
 
 from jobs.files import CHUNK, Store
 from jobs.names import clean_path
@@ -20,8 +21,12 @@ LARGEST_RATIO = 200
 """A member that grows more than this is a bomb; speech in any codec is far below it."""
 LARGEST_GROWTH = 10
 """A whole archive unpacked, in units of `VOXQUEUE_MAX_UPLOAD_BYTES`."""
-UNREADABLE = (zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error)
-"""What zipfile raises for archives that it cannot read: damaged, compressed in unknown ways, encrypted."""
+UNREADABLE = (
+    zipfile.BadZipFile, NotImplementedError, RuntimeError, EOFError, zlib.error, lzma.LZMAError, struct.error,
+    ValueError,
+)  # fmt: skip
+"""What zipfile raises for archives that it cannot read: damaged, compressed in unknown ways, encrypted, with names that
+are no UTF-8, with members before their beginning."""
 NAME_IS_UTF_8, ENCRYPTED = 0x800, 0x1
 LITTER = {"thumbs.db", "desktop.ini"}
 
@@ -65,7 +70,10 @@ def _name(info: zipfile.ZipInfo) -> str:
     """Return a member's name. Older programs write it in the system's encoding and do not say so."""
     if info.flag_bits & NAME_IS_UTF_8:
         return info.filename
-    raw = info.filename.encode("cp437")  # what zipfile takes it for
+    try:
+        raw = info.filename.encode("cp437")  # what zipfile takes it for
+    except UnicodeEncodeError:  # a name from the field for Unicode, which later Pythons read
+        return info.filename
     for encoding in ("utf-8", "gb18030"):
         try:
             return raw.decode(encoding)
@@ -75,16 +83,22 @@ def _name(info: zipfile.ZipInfo) -> str:
 
 
 def _is_meant(info: zipfile.ZipInfo) -> bool:
-    """Whether a member is no folder, no link, and nothing that operating systems leave behind."""
+    """Whether a member has a name, is no folder, no link, and nothing that operating systems leave behind."""
+    if not info.filename:
+        return False
     path = PurePosixPath(info.filename.replace("\\", "/"))
     litter = path.name.startswith(".") or "__MACOSX" in path.parts or path.name.lower() in LITTER
     return not (info.is_dir() or stat.S_ISLNK(info.external_attr >> 16) or litter)
 
 
-def chunks(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield what is in a file."""
-    while chunk := file.read(CHUNK):
-        yield chunk
+def chunks(archive: zipfile.ZipFile, member: Member) -> Iterator[bytes]:
+    """Yield what is in a member. Raises `UNREADABLE`: bzip2's complaint would be taken for one of the disk."""
+    try:
+        with archive.open(member.info) as file:
+            while chunk := file.read(CHUNK):
+                yield chunk
+    except OSError as error:
+        raise zipfile.BadZipFile(str(error)) from error
 
 
 def copy_into(archive: zipfile.ZipFile, name: str, store: Store, job_id: str, blob: Blob) -> None:

@@ -97,8 +97,7 @@ class Recordings:
     def _unpacker(self, job: Job, archive: zipfile.ZipFile, member: Member) -> Callable[[], Blob]:
         def unpack() -> Blob:
             try:
-                with archive.open(member.info) as file:
-                    return self.store.put(job.id, chunks(file), name=member.path)
+                return self.store.put(job.id, chunks(archive, member), name=member.path)
             except UNREADABLE as error:
                 raise JobFailed("bad_zip", "The recording cannot be read", f"{member.path}: {error}") from error
 

@@ -1,4 +1,4 @@
-"""A few hundred requests by the OpenAPI document against the real web process; `python -m bench.fuzz` sends thousands."""
+"""A few hundred requests by the OpenAPI document to the real web process; `python -m bench.fuzz` sends thousands."""
 
 import pytest
 
