@@ -6,7 +6,7 @@ from app import schemas
 from app.describing import SUBMIT_ERRORS, Body, Operation, Parameter, query_parameters
 from app.openai.operations import OPENAI
 from app.routes.jobs import LONGEST_WAIT, JobQuery, ListQuery
-from app.routes.operators import Hold
+from app.routes.operators import Held, Hold
 from app.routes.session import SessionSpec
 from app.routes.stream import StreamQuery
 from jobs.specs import AudiobookSpec, BatchSpec, STTSpec, TranscriptsSpec, TTSSpec
@@ -183,7 +183,7 @@ OPERATIONS: list[Operation] = [
         (*JOB_ERRORS, 409, 416, 422),
         media_types=["audio/*"],
         parameters=[JOB_ID, *query_parameters(StreamQuery)],
-        description="An M4A cannot grow: it is sent when it is finished. A sound that is being made has no byte ranges.",
+        description="An M4A cannot grow: it is sent when it is finished. What is being made has no byte ranges.",
     ),
     Operation(
         "post",
@@ -322,11 +322,11 @@ OPERATIONS: list[Operation] = [
             {200: "What is held now, and what waits."},
             (400, 401, 403, 415, 422, 503),
             schemas.Holds,
-            body=Body(Hold),
+            body=Body(spec),
         )
-        for method, name, summary in (
-            ("post", "hold", "Hold a queue, kind or owner"),
-            ("delete", "resume", "Resume it"),
+        for method, name, summary, spec in (
+            ("post", "hold", "Hold or drain a queue, kind or owner", Hold),
+            ("delete", "resume", "Resume it", Held),
         )
     ),
     *OPENAI,

@@ -121,7 +121,7 @@ class Refusal:
     wake: Delivery | None = None
 
 
-Signal = Literal["go", "cancel", "lost"]
+Signal = Literal["go", "yield", "cancel", "lost"]
 
 
 @dataclass(frozen=True)

@@ -23,6 +23,7 @@
 --   trash               set     IDs whose record is gone and whose files are still to be removed
 --   idem:OWNER:KEY      string  an idempotency key's job and fingerprint
 --   held                set     queue:NAME, kind:NAME and owner:NAME that an operator holds
+--   draining            set     what of `held` is taken from its workers, too
 --   parked              set     what of `held` has jobs put aside
 --   parked:WHAT         zset    jobs that were claimed while held and put aside, by the time of that
 --   answer:CALL         string  the answer of a call that changed something, for its repetitions
@@ -269,11 +270,12 @@ local function is_flagged(id)
   return cancel == '1' or (parent ~= '' and get(parent, 'cancel') == '1')
 end
 
-local function held_by(id)
-  if redis.call('SCARD', P .. 'held') == 0 then return nil end
+local function held_by(id, how)
+  how = P .. (how or 'held')
+  if redis.call('SCARD', how) == 0 then return nil end
   local queue, kind, owner = fields(id, 'queue', 'kind', 'owner')
   for _, what in ipairs({ 'queue:' .. queue, 'kind:' .. kind, 'owner:' .. owner }) do
-    if redis.call('SISMEMBER', P .. 'held', what) == 1 then return what end
+    if redis.call('SISMEMBER', how, what) == 1 then return what end
   end
 end
 
@@ -384,7 +386,8 @@ function ledger.claim(a)
   return { outcome = 'claimed', job = record(a.id) }
 end
 
--- Renew the leases of one process. Answers a signal for each: go, cancel, lost; and whether more urgent work waits.
+-- Renew the leases of one process. Answers a signal for each: go, yield, cancel, lost; and whether more urgent work
+-- waits.
 function ledger.renew(a)
   local lease = int(now_ms() + a.lease_ms)
   local signals = {}
@@ -393,7 +396,7 @@ function ledger.renew(a)
     if ok then
       set(job.id, 'lease', lease)
       redis.call('ZADD', P .. 'leases', lease, job.id)
-      signals[job.id] = is_flagged(job.id) and 'cancel' or 'go'
+      signals[job.id] = is_flagged(job.id) and 'cancel' or held_by(job.id, 'draining') and 'yield' or 'go'
     else
       signals[job.id] = 'lost'
     end
@@ -697,7 +700,14 @@ end
 
 -- Holds of the operators. What was put aside is sent again, by `unpark`, when it is held no more.
 function ledger.hold(a)
-  redis.call(a.on and 'SADD' or 'SREM', P .. 'held', a.what)
+  redis.call('SADD', P .. 'held', a.what)
+  redis.call(a.drain and 'SADD' or 'SREM', P .. 'draining', a.what)
+  return {}
+end
+
+function ledger.free(a)
+  redis.call('SREM', P .. 'held', a.what)
+  redis.call('SREM', P .. 'draining', a.what)
   return {}
 end
 

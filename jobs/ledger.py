@@ -282,9 +282,16 @@ class Ledger:
                     "is_child", "the job's parent ended before all its children were there; retry the parent"
                 )
 
-    def hold(self, what: str, *, on: bool) -> None:
-        """Hold or free `queue:NAME`, `kind:NAME` or `owner:NAME`; held jobs wait, running ones go on."""
-        self._call("hold", what=what, on=on)
+    def hold(self, what: str, *, drain: bool = False) -> None:
+        """Hold `queue:NAME`, `kind:NAME` or `owner:NAME`: its jobs wait.
+
+        Running ones go on or, with `drain`, are given back at their next unit.
+        """
+        self._call("hold", what=what, drain=drain)
+
+    def free(self, what: str) -> None:
+        """Hold it no more; `unpark` sends what was put aside."""
+        self._call("free", what=what)
 
     def held(self) -> set[str]:
         """Return what is held."""

@@ -91,6 +91,8 @@ class LeaseKeeper:
     def _pass_on(self, renewal: Renewal, sessions: list[Session]) -> None:
         for session in sessions:
             match renewal.signals.get(session.job.id):
+                case "yield":
+                    session.want(Wish.YIELD)
                 case "cancel":
                     session.want(Wish.CANCEL)
                 case "lost":

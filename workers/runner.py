@@ -41,10 +41,13 @@ class Runner:
         self._gate = gate
         self._worker = worker
         self.claims = 0
-        """Deliveries claimed so far (the watchdog looks at it)."""
+        """Deliveries claimed so far."""
+        self.heard = 0
+        """Deliveries that came, claimed or not (the watchdog looks at it)."""
 
     def run(self, job_id: str, sequence: int, handler: Handler) -> str:
         """Do a delivered job; returns what became of the delivery. Raises `JobFailed` after committing a failure."""
+        self.heard += 1
         if self._leases.draining:
             return self._pass_on(job_id, sequence)
         found = self._ledger.claim(job_id, sequence, self._worker)

@@ -56,23 +56,23 @@ class EngineStalled:
 
 
 class ConsumerDeaf:
-    """Jobs wait, threads are free, and yet nothing was claimed for ``limit_seconds``: the consumer hears nothing.
+    """Jobs wait, threads are free, and yet no delivery came for ``limit_seconds``: the consumer hears nothing.
 
     Seen after reconnects to Redis: process, pings and heartbeats go on, deliveries do not. ``waiting`` counts
-    the jobs that this process should get (0 while their queue is paused or the process drains), ``claims`` those it has
-    got so far, ``has_room`` says whether a thread is free for another one. What they raise (Redis is away, say) means
+    the jobs that this process should get (0 while the process drains), ``heard`` the deliveries that came so far (also
+    those of held jobs, which are put aside), ``has_room`` says whether a thread is free for another one. What they raise (Redis is away, say) means
     that nothing is known, and the counting starts anew.
     """
 
     def __init__(
         self,
         waiting: Callable[[], int],
-        claims: Callable[[], int],
+        heard: Callable[[], int],
         has_room: Callable[[], bool],
         limit_seconds: float,
     ) -> None:
         self._waiting = waiting
-        self._claims = claims
+        self._heard = heard
         self._has_room = has_room
         self._limit = limit_seconds
         self._seen: int | None = None
@@ -80,19 +80,19 @@ class ConsumerDeaf:
 
     def look(self, seconds: float) -> str | None:
         """Count the seconds in which jobs waited in vain."""
-        claims = self._claims()
+        heard = self._heard()
         try:
             waiting = self._waiting() if self._has_room() else 0
         except Exception as error:  # noqa: BLE001 - whatever it is, it is not a reason to end the process
             logger.warning("cannot tell whether jobs wait: %s", error)
             waiting = 0
-        if not waiting or claims != self._seen:
-            self._seen, self._deaf = claims, 0.0
+        if not waiting or heard != self._seen:
+            self._seen, self._deaf = heard, 0.0
             return None
         self._deaf += seconds
         if self._deaf < self._limit:
             return None
-        return f"{waiting} jobs wait and threads are free, but nothing was claimed for {self._deaf:.0f} s"
+        return f"{waiting} jobs wait and threads are free, but nothing was delivered for {self._deaf:.0f} s"
 
 
 class Watchdog:

@@ -30,14 +30,17 @@ def ready() -> tuple[Response, int]:
     try:
         services().redis.ping()
         found = Counter(str(worker.get("kind")) for worker in services().registry.workers())
+        held = sorted(what for what in services().ledger.held() if not what.startswith("owner:"))
     except RedisError:
-        return jsonify({"status": "not ready", "redis": False, "workers": {}, "missing": list(QUEUES)}), 503
+        away = {"status": "not ready", "redis": False, "workers": {}, "missing": list(QUEUES), "held": []}
+        return jsonify(away), 503
     missing = [kind for kind in QUEUES if not found[kind]]
     body = {
         "status": "not ready" if missing else "ready",
         "redis": True,
         "workers": {kind: found[kind] for kind in QUEUES},
         "missing": missing,
+        "held": held,  # a paused queue is as ready as its operator wants it
     }
     return jsonify(body), 503 if missing else 200
 

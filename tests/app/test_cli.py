@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from app.cli import COMMANDS, main
 from app.keys import Keyring
+from jobs.ledger import Claim, Ledger
 from tests.conftest import free_port
 
 
@@ -171,3 +172,22 @@ def test_help_loads_nothing_heavy():
     )
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
+
+
+def test_operators_pause_drain_and_resume(run, redis):
+    job_id = run("tts", "你好。", "--no-wait").stdout.strip()
+    assert "queue:tts is paused" in run("pause", "tts").stdout
+    [held] = lines(run("--json", "holds"))
+    assert (held["held"], held["drained"], held["waiting"]["tts"]) == (["queue:tts"], [], 1)
+    assert "queue:tts is drained" in run("drain", "tts").stdout
+    assert "owner:ann is paused" in run("pause", "owner:ann").stdout
+    for what in ("tts", "owner:ann"):
+        assert run("resume", what).exit_code == 0
+    assert "Nothing is held." in run("holds").stdout
+    assert run("pause", "music").exit_code == 2
+    assert run("pause", "queue:music").exit_code == 4
+    ledger = Ledger(redis)
+    assert isinstance(ledger.claim(job_id, int(redis.hget(f"vq:job:{job_id}", "token")), "worker"), Claim)
+    stuck = run("drain", "tts", "--wait", "0.1")
+    assert (stuck.exit_code, "1 jobs of tts still run" in stuck.stderr) == (1, True)
+    run("resume", "tts")

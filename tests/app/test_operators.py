@@ -23,6 +23,24 @@ def test_a_held_queue_waits_and_goes_on_when_it_is_resumed(client, services):
     assert isinstance(services.ledger.claim(job_id, delivery.sequence, "worker"), Claim)
 
 
+def test_a_drained_queue_is_given_back_by_its_workers_and_seen_by_all(client, services):
+    job_id = client.post("/v1/tts", json={"text": "你好。"}).json["id"]
+    running = claim(services, job_id)
+    client.post("/v1/holds", json={"what": "owner:carl"})
+    found = client.post("/v1/holds", json={"what": "queue:tts", "drain": True}).json
+    assert (found["drained"], found["running"], found["waiting_characters"]) == (
+        ["queue:tts"], {"tts": 1, "stt": 0, "cpu": 0}, 3,
+    )  # fmt: skip
+    assert services.ledger.renew([running]).signals == {job_id: "yield"}
+    assert client.get("/readyz").json["held"] == ["queue:tts"], "owners are nobody's business"
+    services.ledger.release(running, front=False)
+    assert claim(services, job_id).why == "held"
+    found = client.get("/v1/holds").json
+    assert (found["parked"], found["running"]["tts"]) == ({"queue:tts": 1}, 0)
+    client.post("/v1/holds", json={"what": "queue:tts"})
+    assert client.get("/v1/holds").json["drained"] == []
+
+
 @pytest.mark.parametrize("what", ["queue:none", "tts", "owner:", "kind:*", 3, None])
 def test_what_cannot_be_held_is_refused(client, what):
     assert_problem(client.post("/v1/holds", json={"what": what}), 422, field="what")

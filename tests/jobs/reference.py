@@ -50,6 +50,7 @@ class Reference:
         self.gone: list[str] = []
         self.submitted = 0  # makes the IDs, so that a run can be repeated
         self.held: set[str] = set()
+        self.draining: set[str] = set()
         self.fresh: set[str] = set()
 
     def children(self, parent):
@@ -125,9 +126,10 @@ class Reference:
         del self.jobs[job.id]
         self.gone.append(job.id)
 
-    def holder(self, job):
+    def holder(self, job, held=None):
+        held = self.held if held is None else held
         kind = "kind:audiobook" if job.phase else "kind:chapter" if job.parent else "kind:tts"
-        return next((what for what in (kind, f"owner:{job.owner}") if what in self.held), "")
+        return next((what for what in (kind, f"owner:{job.owner}") if what in held), "")
 
     def holds(self, job, attempt):
         return (

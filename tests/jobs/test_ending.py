@@ -114,7 +114,7 @@ class TestDelete:
     @pytest.mark.parametrize("state", ["queued", "running", "succeeded", "failed", "canceled", "parked"])
     def test_everything_goes_but_the_note_to_remove_files(self, desk, redis, state):
         if state == "parked":
-            desk.ledger.hold("kind:tts", on=True)
+            desk.ledger.hold("kind:tts")
         job_id = desk.submit(idempotency_key="k")
         if state in {"running", "succeeded", "failed", "parked"}:
             claim = desk.claim(job_id)
@@ -129,7 +129,7 @@ class TestDelete:
         desk.ledger.delete(job_id)
         with pytest.raises(NotFound):
             desk.job(job_id)
-        desk.ledger.hold("kind:tts", on=False)
+        desk.ledger.free("kind:tts")
         assert desk.ledger.unpark() == []
         assert desk.ledger.trash() == [job_id]
         desk.ledger.empty_trash([job_id])
@@ -178,6 +178,6 @@ class TestExpire:
 
 def leftovers(redis):
     """Keys beyond the counters and the answers that fade by themselves."""
-    known = {"vq:schema", "vq:sequence", "vq:created", "vq:swept"}
+    known = {"vq:schema", "vq:sequence", "vq:created", "vq:swept", "vq:figures:tts"}
     fading = {key for key in redis.scan_iter("vq:answer:*") if redis.pttl(key) > 0}
     return set(redis.scan_iter("*")) - known - fading

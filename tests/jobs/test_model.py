@@ -113,7 +113,8 @@ class LedgerMachine(Clients, RuleBasedStateMachine):
                 self.ledger.run_alone(claim)
             assert self.ledger.renew([claim]).signals[claim.id] == "lost"
             return
-        assert self.ledger.renew([claim]).signals[claim.id] == ("cancel" if self.flagged(job) else "go")
+        wanted = "cancel" if self.flagged(job) else "yield" if self.holder(job, self.draining) else "go"
+        assert self.ledger.renew([claim]).signals[claim.id] == wanted
         if alone and job.alone:
             self.ledger.run_alone(claim)
             job.alone_now = True
@@ -311,10 +312,14 @@ class LedgerMachine(Clients, RuleBasedStateMachine):
             self.enqueue(job, front=True)
         self.sent(found)
 
-    @rule(what=st.sampled_from(HOLDS), on=st.booleans())
-    def hold(self, what, on):
-        self.ledger.hold(what, on=on)
-        (self.held.add if on else self.held.discard)(what)
+    @rule(what=st.sampled_from(HOLDS), how=st.sampled_from(["hold", "drain", "free"]))
+    def hold(self, what, how):
+        if how == "free":
+            self.ledger.free(what)
+        else:
+            self.ledger.hold(what, drain=how == "drain")
+        (self.held.discard if how == "free" else self.held.add)(what)
+        (self.draining.add if how == "drain" else self.draining.discard)(what)
         found = self.ledger.unpark()
         for job in self.jobs.values():
             if job.parked and job.parked not in self.held:
@@ -370,7 +375,7 @@ class LedgerMachine(Clients, RuleBasedStateMachine):
         if not hasattr(self, "desk"):
             return
         for what in HOLDS:
-            self.ledger.hold(what, on=False)
+            self.ledger.free(what)
         for job in list(self.jobs.values()):
             if not job.parent:
                 self.ledger.delete(job.id)

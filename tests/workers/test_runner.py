@@ -61,6 +61,7 @@ class Process:
         self.ledger = Ledger(redis, lease_seconds=lease_seconds)
         self.queries = Queries(redis)
         self.sent = Sent()
+        self.wished = threading.Event()
         self.leases = LeaseKeeper(self.ledger, "tts", threads=threads, slice_seconds=slice_seconds)
         self.leases.start()
         self.gate = Gate()
@@ -72,6 +73,8 @@ class Process:
         return self.ledger.submit(NewJob(**(known | fields), spec=spec)).delivery
 
     def work(self, session: Session) -> Output:
+        want = session.want
+        session.want = lambda wish: (want(wish), self.wished.set())
         numbers = session.job.spec
         results = {int(name): unit["n"] for name, unit in session.units().items()}
 
@@ -303,3 +306,22 @@ class TestStoreAway:
             handler.session.want(wanted)
         thread.join(PATIENCE / 2)
         assert found == [outcome]
+
+
+def test_a_drained_queue_is_given_back_after_the_running_batch_and_goes_on_from_there(process):
+    delivery = process.submit(range(1, 20))
+    thread, outcome = process.run_in_thread(delivery)
+    assert process.engine.entered.wait(PATIENCE)
+    process.ledger.hold("queue:tts", drain=True)
+    assert process.wished.wait(PATIENCE)
+    process.engine.go.set()
+    thread.join(PATIENCE)
+    assert outcome == ["released"]
+    assert len(process.engine.ran) < 19
+    [again] = process.sent
+    assert process.run(again) == "held"
+    assert (process.runner.claims, process.runner.heard) == (1, 2)
+    process.ledger.free("queue:tts")
+    [freed] = process.ledger.unpark()
+    assert process.run(freed) == "succeeded"
+    assert sorted(process.engine.ran) == list(range(1, 20))

@@ -46,7 +46,7 @@ def test_every_progress_starts_the_count_anew():
     assert looks(check, 4)[-1] is not None
 
 
-def test_a_consumer_that_claims_nothing_while_jobs_wait_is_deaf():
+def test_a_consumer_that_hears_nothing_while_jobs_wait_is_deaf():
     check = ConsumerDeaf(lambda: 7, lambda: 3, lambda: True, limit_seconds=30)
     reasons = looks(check, 4)
     assert reasons[:3] == [None] * 3
@@ -66,11 +66,11 @@ def test_a_consumer_with_nothing_to_hear_is_not_deaf(waiting, has_room):
     assert looks(ConsumerDeaf(waiting, lambda: 3, has_room, limit_seconds=30), 100) == [None] * 100
 
 
-def test_a_claim_or_a_moment_without_waiting_jobs_starts_the_count_anew():
-    claims, waiting = [0], [5]
-    check = ConsumerDeaf(lambda: waiting[0], lambda: claims[0], lambda: True, limit_seconds=30)
+def test_a_delivery_or_a_moment_without_waiting_jobs_starts_the_count_anew():
+    heard, waiting = [0], [5]
+    check = ConsumerDeaf(lambda: waiting[0], lambda: heard[0], lambda: True, limit_seconds=30)
     assert looks(check, 3) == [None] * 3
-    claims[0] += 1
+    heard[0] += 1
     assert looks(check, 3) == [None] * 3
     waiting[0] = 0
     assert looks(check, 1) == [None]
