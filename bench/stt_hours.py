@@ -1,0 +1,87 @@
+"""A recording of hours in `bench.stt`: the peak of memory, and what is done twice when its worker is killed."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from bench.hearing import character_error_rate
+from bench.processes import Peaks
+from bench.stt_contenders import ENDED, Queue
+from bench.stt_material import Clip
+from jobs.connect import connect
+from jobs.ledger import Ledger
+
+ROOT = Path(__file__).parents[1]
+LOOK_SECONDS = 0.5
+
+
+def prepared(clip: Clip) -> Iterator[str]:
+    """Peak memory of a process that prepares the recording: decoding, finding speech, cutting, features."""
+    script = (
+        "import sys, time; from pathlib import Path; from speech.stt import Recognizer, DecodeOptions\n"
+        "peak = lambda: int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0]) // 1024\n"
+        "r = Recognizer.load('demo', threads=1); base = peak(); n = 0\n"
+        "began = time.process_time(); p = r.prepare(sys.argv[1], DecodeOptions(language='zh'))\n"
+        "for chunk in p: n += 1\n"
+        "print(p.duration, n, base, peak(), round(time.process_time() - began, 1))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(clip.path)], cwd=ROOT, check=True, capture_output=True, text=True
+    )
+    seconds, chunks, base, peak, took = done.stdout.split()
+    yield (
+        f"Preparing {float(seconds) / 3600:.2f} h (decode, find speech, cut into {chunks} windows of 10 s, features): "
+        f"{took} s of processor, peak {peak} MB, of which {base} MB before it began.\n"
+    )
+
+
+def through_the_queue(clip: Clip, folder: Path, threads: int) -> Iterator[str]:
+    """The whole job with the demo model; its worker is killed half-way, and another one goes on."""
+    with Queue("demo", folder / "hours-stack", threads) as queue:
+        peaks, over = Peaks(queue.stack.processes), threading.Event()
+
+        def watch() -> None:
+            while not over.wait(LOOK_SECONDS):
+                peaks.look()
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        began = time.monotonic()
+        try:
+            place = queue.submit(clip.path, temperature="0", formats="txt,json")
+            ledger, job_id = Ledger(connect(queue.stack.redis_url)), place.rpartition("/")[2]
+            kept, killed, went_on = _kill_half_way(queue, place, lambda: set(ledger.units(job_id)), clip.seconds)
+            job = queue.wait(place)
+        finally:
+            over.set()
+            watcher.join()
+        took = time.monotonic() - began
+        heard = queue.text(job)
+        [worker] = [worker for worker in queue.client.get("/v1/workers").json()["data"] if worker["kind"] == "stt"]
+    # The demo model gives each window one unit: what the second worker ran and the first had kept is more than all.
+    yield (
+        f"{clip.seconds / 3600:.2f} h through the queue in {took:.0f} s (demo model): peak of the STT worker "
+        f"{peaks.bytes['worker_stt'] / 2**20:.0f} MB, attempts {job['attempt']}, "
+        f"CER {character_error_rate([(clip.text, heard)]):.2%}. Its worker was killed when {kept} windows were "
+        f"finished ({killed:.0f} s of audio); {went_on:.1f} s later the next attempt finished a new one. The second "
+        f"worker ran {worker['units']} windows.\n"
+    )
+
+
+def _kill_half_way(queue: Queue, place: str, units: Callable[[], set[str]], seconds: float) -> tuple[int, float, float]:
+    """Kill the worker in the middle; return the windows finished then, their seconds, and how long it took to go on."""
+    while (job := queue.job(place))["progress"]["done"] < seconds / 2:
+        assert job["status"] not in ENDED, job
+        time.sleep(LOOK_SECONDS)
+    queue.stack.kill("worker_stt")
+    killed = time.monotonic()
+    before = units()
+    while not units() - before:
+        assert queue.job(place)["status"] not in ENDED
+        time.sleep(LOOK_SECONDS)
+    return len(before), job["progress"]["done"], time.monotonic() - killed
