@@ -338,6 +338,8 @@ class BatchScheduler(Generic[P, R]):
         self._life.load()
         self._last_progress = self._clock.now()
         self._load_seconds = self._last_progress - started
+        with self._changed:
+            self._meter.loaded(self._load_seconds)
         self._state = "running"
         self._ready.set()
 

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from redis import RedisError
 
+from jobs.figures import Figures
+from workers.gpu import gpu_figures
 from workers.memory import resident_bytes
+from workers.stats import BatchStats, Histogram
 
 if TYPE_CHECKING:
     from workers.process import WorkerProcess
@@ -22,6 +25,8 @@ class Reporter:
 
     def __init__(self, process: WorkerProcess) -> None:
         self._process = process
+        self._figures = Figures(process.redis)
+        self._counted: dict[str, float] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._live, name="reporter", daemon=True)
         self.started = False
@@ -37,6 +42,7 @@ class Reporter:
         """Withdraw the worker from the list."""
         self._stop.set()
         try:
+            self._count()
             self._process.registry.withdraw_worker(self._process.name)
         except RedisError as error:
             log.warning("withdrawing from the list of workers failed: %s", error)
@@ -46,8 +52,22 @@ class Reporter:
             try:
                 self._process.registry.publish_worker(self._process.name, self.report())
                 self._process.registry.enter_process(self._process.identity)
+                self._count()
             except RedisError as error:
                 log.warning("reporting failed: %s", error)
+
+    def _count(self) -> None:
+        """Add what has happened since the last time to the figures that outlive this process."""
+        now = self._totals()
+        self._figures.add(
+            self._process.kind, {name: value - self._counted.get(name, 0.0) for name, value in now.items()}
+        )
+        self._counted = now
+
+    def _totals(self) -> dict[str, float]:
+        process = self._process
+        found: dict[str, float] = {"recovered": process.sweeper.recovered, "resent": process.sweeper.resent}
+        return found if process.scheduler is None else found | _engine_totals(process.scheduler.stats())
 
     def report(self) -> dict[str, Any]:
         """Return the worker's line."""
@@ -76,6 +96,7 @@ class Reporter:
             "mean_batch_rows": 0.0,
             "padding_ratio": 0.0,
         }
+        found |= gpu_figures(str(found["device"]))
         if process.scheduler is not None:
             stats = process.scheduler.stats()
             found |= {
@@ -99,3 +120,25 @@ class Reporter:
         if engine is not None:
             catalogue, entries = engine.offers()
             self._process.registry.publish(catalogue, entries)
+
+
+def _engine_totals(stats: BatchStats) -> dict[str, float]:
+    return {
+        "units": stats.units,
+        "failed_units": stats.failed,
+        "batches": stats.batches,
+        "cost": stats.cost,
+        "padding": stats.padding,
+        "busy": stats.engine_busy_seconds,
+        "out_of_memory": stats.out_of_memory,
+        "loads": stats.loads,
+        "loading": stats.loading_seconds,
+        **_histogram("rows", stats.batch_rows),
+        **_histogram("unit_wait", stats.wait_seconds),
+    }
+
+
+def _histogram(name: str, found: Histogram) -> dict[str, float]:
+    bounds = [f"{bound:.14g}" for bound in found.bounds] + ["inf"]
+    counts = {f"{name}:{bound}": float(count) for bound, count in zip(bounds, found.counts, strict=True)}
+    return {**counts, f"{name}_sum": found.total}

@@ -7,6 +7,9 @@ from typing import Any
 WAIT_BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
 
 
+ROW_BOUNDS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0)
+
+
 @dataclass(frozen=True, slots=True)
 class Histogram:
     """Counts per bin: ``counts[i]`` values were at most ``bounds[i]``, the last count is of those above all."""
@@ -50,7 +53,9 @@ class BatchStats:
 
     ``units`` ended with a result or with an error of their own (``failed`` of them); ``cancelled`` and ``expired`` ones
     never ran. ``batches`` and ``rows`` count engine runs that succeeded, ``failed_runs`` those that did not,
-    ``out_of_memory`` those of them for want of memory. ``padding_ratio`` is the padded share of what was run.
+    ``out_of_memory`` those of them for want of memory. ``cost`` is what was run, padding included, in units of the
+    engine (frames, chunks), ``padding`` the padded part of it, ``padding_ratio`` their ratio. ``loads`` counts loads of
+    the model, ``loading_seconds`` is their sum.
     ``state`` is one of new, loading, idle, lingering, running, unloaded, broken, stopped. ``waiting`` maps a
     priority to the units waiting in it. ``running_since`` is the start of the engine run in progress.
     ``last_progress`` is when the engine thread last ended something, or when work arrived after it had none.
@@ -68,6 +73,11 @@ class BatchStats:
     padding_ratio: float
     engine_busy_seconds: float
     wait_seconds: Histogram
+    batch_rows: Histogram
+    cost: int
+    padding: int
+    loads: int
+    loading_seconds: float
     state: str
     waiting: dict[int, int]
     running_since: float | None
@@ -100,6 +110,9 @@ class Meter:
         self._real = self._padded = 0
         self._busy = 0.0
         self._waits = HistogramCounter(WAIT_BOUNDS)
+        self._sizes = HistogramCounter(ROW_BOUNDS)
+        self._loads = 0
+        self._loading = 0.0
 
     def waited(self, seconds: float) -> None:
         """Count a unit that begins to run."""
@@ -114,6 +127,12 @@ class Meter:
         self._real += sum(costs)
         self._padded += max(costs) * len(costs)
         self._busy += seconds
+        self._sizes.add(len(costs))
+
+    def loaded(self, seconds: float) -> None:
+        """Count a load of the model."""
+        self._loads += 1
+        self._loading += seconds
 
     def ran_in_vain(self, seconds: float) -> None:
         """Count an engine run that raised."""
@@ -140,5 +159,10 @@ class Meter:
             padding_ratio=1 - self._real / self._padded if self._padded else 0.0,
             engine_busy_seconds=self._busy,
             wait_seconds=self._waits.snapshot(),
+            batch_rows=self._sizes.snapshot(),
+            cost=self._padded,
+            padding=self._padded - self._real,
+            loads=self._loads,
+            loading_seconds=self._loading,
             **now,
         )

@@ -50,5 +50,5 @@ def metrics() -> Response:
     """Give the figures of the whole stack, for Prometheus."""
     for_admins()
     registry = CollectorRegistry()
-    registry.register(LedgerCollector(services().queries, services().registry, services().redis))
+    registry.register(LedgerCollector(services().registry, services().redis))
     return Response(generate_latest(registry), content_type=CONTENT_TYPE_LATEST)

@@ -110,17 +110,6 @@ def test_voices_and_workers_are_what_workers_published(client, registry):
     assert client.get("/v1/voices").json["data"], "voices outlive their workers"
 
 
-def test_figures_count_jobs_queues_and_workers(client, submit, hand, registry):
-    submit()
-    hand.succeed(submit())
-    registry.publish_worker("tts@host", {"name": "tts@host", "kind": "tts", "units": 12, "device": "cpu"})
-    text = client.get("/metrics").text
-    assert 'voxqueue_jobs{kind="tts",status="queued"} 1.0' in text
-    assert 'voxqueue_jobs{kind="tts",status="succeeded"} 1.0' in text
-    assert 'voxqueue_queue_jobs{queue="tts",step="4"} 1.0' in text
-    assert 'voxqueue_worker_units_total{kind="tts",worker="tts@host"} 12.0' in text
-
-
 def test_the_application_starts_without_the_rooms_of_the_workers(settings_of):
     """torch alone would take seconds to import, and a thin front end needs none of it."""
     program = (
