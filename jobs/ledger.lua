@@ -24,12 +24,13 @@
 --   idem:OWNER:KEY      string  an idempotency key's job and fingerprint
 --   held                set     queue:NAME, kind:NAME and owner:NAME that an operator holds
 --   draining            set     what of `held` is taken from its workers, too
+--   draining            set     what of `held` is taken from its workers, too
 --   parked              set     what of `held` has jobs put aside
 --   parked:WHAT         zset    jobs that were claimed while held and put aside, by the time of that
 --   answer:CALL         string  the answer of a call that changed something, for its repetitions
 --   swept, grace        string  when leases were last looked at; there while nobody is declared dead
---   sequence, created   counters
 --   figures:KIND        hash    what has happened, for good: NAME -> number (jobs/figures.py reads it)
+--   sequence, created   counters
 --
 -- A delivery is one Celery message. Its sequence number is also its token: a claim needs the number of the newest
 -- delivery, so late copies and redeliveries of older ones find nothing to do.
@@ -205,7 +206,6 @@ local function child_changed(id, now)
   return wake_parent(parent, now)
 end
 
--- The end. Answers the parent's delivery if this was the last child.
 -- Count for good: a scrape of the metrics reads sums and scans nothing.
 local SECONDS = { 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400 }
 local function figure(kind, name, by) redis.call('HINCRBYFLOAT', P .. 'figures:' .. kind, name, by) end
@@ -233,14 +233,15 @@ local function count_end(id, status, now, output, error)
   if made then figure(kind, 'audio', made) end
 end
 
+-- The end. Answers the parent's delivery if this was the last child.
 function finish(id, status, now, output, error)
   unqueue(id)
   end_lease(id)
   leave_parked(id)
   move(id, status, now)
   set(id, 'finished', now, 'output', output or '', 'error', error or '')
-  local ttl, parent = fields(id, 'ttl', 'parent')
   count_end(id, status, now, output, error)
+  local ttl, parent = fields(id, 'ttl', 'parent')
   if parent == '' then -- a child goes with its parent
     set(id, 'expires', now + tonumber(ttl))
     redis.call('ZADD', P .. 'expiry', int(now + tonumber(ttl)), id)
