@@ -64,7 +64,7 @@ class Listener:
             with self.store.path(job.id, job.inputs[0]) as path:
                 yield path
             return
-        if "store" in job.spec:
+        if job.spec.get("store"):  # null in the spec of a recording at a URL
             from jobs.inputs import stored_recording
 
             with stored_recording(job.spec["store"], job.owner, self.settings) as path:
