@@ -20,6 +20,11 @@ PROLOGUE = 10_000
 _DECLARATION = re.compile(r"\A\s*<\?xml[^>]*\?>")
 _ENCODING = re.compile(rb"""^\s*<\?xml[^>]*encoding\s*=\s*["']([\w.-]+)["']""")
 _META_CHARSET = re.compile(rb"""<meta[^>]*charset\s*=\s*["']?([\w.-]+)""", re.IGNORECASE)
+_TEXT_ENCODINGS = re.compile(
+    r"(?:utf[-_]?(?:8|16|32)|gb|hz|big5|cp\d|windows-\d|iso[-_]?8859|latin|koi8|mac|s(?:hift)?[-_]?jis|euc|(?:us-)?ascii)",
+    re.IGNORECASE,
+)
+"""Python knows others that are no encodings of books (punycode, unicode_escape), and take minutes for a page."""
 _ENTITY = re.compile(r"&([A-Za-z][\w.-]*);")
 _FORBIDDEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff]")
 _TAG = re.compile(r"<([A-Za-z][\w:-]*+)([^<>]*+)>")
@@ -108,7 +113,7 @@ def _decoded(data: bytes) -> str:
         if data.startswith(mark):
             return data[len(mark) :].decode(encoding, errors="replace")
     named = _ENCODING.match(data[:1024]) or _META_CHARSET.search(data[:4096])
-    names = [named[1].decode("ascii")] if named else []
+    names = [named[1].decode("ascii")] if named and _TEXT_ENCODINGS.match(named[1].decode("ascii")) else []
     for encoding in [*names, "utf-8", "gb18030"]:
         # A page that calls itself GB2312 is nearly always its superset.
         wanted = "gb18030" if encoding.lower() in {"gb2312", "gbk", "gb_2312-80"} else encoding

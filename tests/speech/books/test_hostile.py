@@ -35,6 +35,13 @@ def test_pages_are_read_in_linear_time(text):
     read_page(text.encode())
 
 
+@pytest.mark.parametrize("encoding", ["punycode", "unicode_escape", "idna", "utf-7", "rot13"])
+def test_what_is_no_encoding_of_books_is_not_used(encoding):
+    """Some of them take time that grows with the square of the page."""
+    page = read_page(xhtml(r"<p>bcher-kva \u4e2d +U3k-</p>").replace('"utf-8"', f'"{encoding}"').encode())
+    assert [block.text for block in page.blocks] == [r"bcher-kva \u4e2d +U3k-"]
+
+
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize("text", ["第一章\n" * 20_000, " " * SIZE, "哈" * SIZE, "title:" * 50_000, "1\n\n" * 20_000])
 def test_plain_texts_are_read_in_linear_time(text):
