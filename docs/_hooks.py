@@ -36,14 +36,14 @@ def on_page_read_source(page: Any, **_: Any) -> str | None:
     return (ROOT / source).read_text("utf-8") if source else None
 
 
-def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
+def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
     """Turn paths of the repository into paths of the site."""
-    here = page.file.src_uri
-    return LINK.sub(lambda found: rewritten(found, here), markdown)
+    here, language = page.file.src_uri, config.plugins["i18n"].current_language
+    return LINK.sub(lambda found: rewritten(found, here, language), markdown)
 
 
-def rewritten(found: re.Match[str], page: str) -> str:
-    """Return a link of a page as the site needs it."""
+def rewritten(found: re.Match[str], page: str, language: str) -> str:
+    """Return a link of a page as the site in a language needs it."""
     path, anchor = found["path"], found["anchor"] or ""
     if not path:
         return found[0]
@@ -60,7 +60,10 @@ def rewritten(found: re.Match[str], page: str) -> str:
             inside = f"{inside}/index.md"
     else:
         return f"{found['text']} (`{target}`)"
-    # The page of the reader's own language is chosen by the site.
+    # The page of the reader's own language is chosen by the site. A page that exists in English only does not know
+    # the headings of a translated one: then the link leads to its beginning.
     inside = LANGUAGE.sub(".md", inside)
+    if language == "zh" and not LANGUAGE.search(page) and (ROOT / "docs" / inside).with_suffix(".zh.md").exists():
+        anchor = ""
     relative = posixpath.relpath(inside, posixpath.dirname(page) or ".")
     return f"{found['bang']}[{found['text']}]({relative}{anchor})"
