@@ -18,7 +18,8 @@ from jobs.states import MOVES, Status
 
 __all__ = ["Claim", "Delivery", "Ledger", "Limits", "NewJob", "Recovery", "Refusal", "Renewal", "Signal", "Submitted"]
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+"""Of keys and fields; jobs/migrations.py leads on from older ones."""
 PREFIX = "vq:"
 PORTION = 200
 """Records that one call of a script touches at most, so that Redis never stops answering for long."""

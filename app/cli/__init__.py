@@ -30,6 +30,8 @@ COMMANDS = {
     "drain": "app.cli.operators:drain",
     "resume": "app.cli.operators:resume",
     "holds": "app.cli.operators:holds",
+    "migrate": "app.cli.server:migrate",
+    "mend": "app.stack.up:mend",
     "doctor": "app.cli.doctor:doctor",
     "keys": "app.cli.keys:keys",
     "completion": "app.cli.completion:completion",

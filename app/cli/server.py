@@ -136,6 +136,27 @@ def webhook_again(options: Options, job: str) -> None:
         client.call_webhook_again(job)
 
 
+@click.command()
+def migrate() -> None:
+    """Bring the ledger of an older version up to date, in the Redis of VOXQUEUE_REDIS_URL.
+
+    Stop web and workers first. `voxqueue up` does it by itself for its embedded server.
+    """
+    from redis import RedisError
+
+    from jobs.connect import connect
+    from jobs.errors import SchemaMismatch
+    from jobs.ledger import SCHEMA_VERSION
+    from jobs.migrations import migrate as go_through
+    from jobs.settings import settings
+
+    try:
+        versions = go_through(connect(settings().redis_url))
+    except (SchemaMismatch, RedisError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"Migrated from version {versions[0]} to {SCHEMA_VERSION}." if versions else "Nothing to migrate.")
+
+
 def here(module: str, *arguments: str) -> None:
     """Run a program of the speech library, which this one does not load, and end with its exit code."""
     command = [sys.executable, "-m", module, *arguments]

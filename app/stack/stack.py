@@ -18,6 +18,7 @@ from typing import Self, TextIO
 import httpx
 
 from app.stack import environment, procfile, programs, supervision, tether, valkey
+from app.stack.aof import Nurse
 from app.stack.errors import StackError
 from app.stack.lock import DirectoryLock
 from app.stack.logs import LogTail, tail
@@ -263,6 +264,7 @@ class Stack:
             socket=self._scratch / "supervisor",
         )
         first = []
+        nurse = Nurse(self.data_dir / "valkey", self.run_dir / f"{valkey.NAME}.log")
         if self.addresses.valkey_port is not None:
             first.append(
                 valkey.program(self.data_dir / "valkey", self.addresses.valkey_port, self._settings.appendfsync)
@@ -271,7 +273,7 @@ class Stack:
             valkey.wait_until_up(self.redis_url, 5, "the server of VOXQUEUE_REDIS_URL")
         supervision.write(layout, first, group, grace=self.grace_seconds)
         if self._echo is not None:
-            self._tail = LogTail(self.run_dir, [program.name for program in group], self._echo)
+            self._tail = LogTail(self.run_dir, [program.name for program in group], self._echo, self._settings.log_format)
             self._tail.start()
         self._supervisord = subprocess.Popen(  # noqa: S603 - our own command
             supervision.command(layout),
@@ -285,8 +287,9 @@ class Stack:
         )
         self._wait_for_supervisor()
         if first:
-            valkey.wait_until_up(self.redis_url, START_SECONDS, "the embedded Valkey")
+            valkey.wait_until_up(self.redis_url, START_SECONDS, "the embedded Valkey", nurse.look)
             valkey.insist_on_own(self.redis_url, self.data_dir / "valkey")
+            valkey.bring_up_to_date(self.redis_url)
         self._client().start_group()
         self._write_card()
 

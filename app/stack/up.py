@@ -12,8 +12,10 @@ from pathlib import Path
 import click
 
 from app.stack import tether
+from app.stack.aof import find_damage
 from app.stack.environment import settings_of
 from app.stack.errors import StackError
+from app.stack.lock import DirectoryLock
 from app.stack.logs import tail
 from app.stack.stack import ROOT, Stack
 
@@ -43,6 +45,24 @@ def up(port: int | None, data_dir: Path | None, procfile: Path, *, with_parent: 
             _watch(stack, interrupts)
         finally:
             _stop(stack, interrupts)
+    except StackError as error:
+        raise click.ClickException(str(error)) from error
+
+
+@click.command()
+@click.option("--data-dir", type=click.Path(path_type=Path), help="Instead of VOXQUEUE_DATA_DIR.")
+def mend(data_dir: Path | None) -> None:
+    """Cut the embedded server's append-only file off where it is damaged, and keep a copy.
+
+    Jobs that were submitted or ended after that point are forgotten. `voxqueue up` says when this is needed.
+    """
+    try:
+        folder = (data_dir or settings_of(os.environ).data_dir).resolve()
+        lock = DirectoryLock(folder)
+        lock.acquire(patience_seconds=5)
+        damage = find_damage(folder / "valkey")
+        click.echo(f"{damage}; the copy is {damage.cut()}" if damage else "It can be read to its end.")
+        lock.release()
     except StackError as error:
         raise click.ClickException(str(error)) from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import redis
@@ -12,6 +13,9 @@ import redis
 from app.stack.errors import StackError
 from app.stack.programs import Program
 from jobs.connect import BadAddress, connect
+from jobs.errors import SchemaMismatch
+from jobs.migrations import migrate
+from jobs.registry import Registry
 
 NAME = "valkey"
 
@@ -59,8 +63,8 @@ def program(folder: Path, port: int, appendfsync: str = "everysec") -> Program:
     return Program(NAME, f"exec {shlex.join(words)}")
 
 
-def wait_until_up(url: str, seconds: float, what: str) -> None:
-    """Return as soon as the server at `url` answers, its append-only file read.
+def wait_until_up(url: str, seconds: float, what: str, meanwhile: Callable[[], None] = lambda: None) -> None:
+    """Return as soon as the server at `url` answers, its append-only file read; until then, call `meanwhile`.
 
     Raises:
         StackError: it does not within `seconds`; `what` names the server in the message.
@@ -78,9 +82,27 @@ def wait_until_up(url: str, seconds: float, what: str) -> None:
             except redis.RedisError as error:
                 if isinstance(error, redis.AuthenticationError) or time.monotonic() > deadline:
                     raise StackError(f"{what} does not answer: {error}") from error
+                meanwhile()
                 time.sleep(0.02)
             else:
                 return
+
+
+def bring_up_to_date(url: str) -> None:
+    """Migrate the ledger in the embedded server; the lock on the folder says that nobody else uses it.
+
+    Raises:
+        StackError: a newer version wrote it.
+
+    """
+    with connect(url) as client:
+        try:
+            registry = Registry(client)
+            for worker in registry.workers():  # of a stack that was killed a moment ago
+                registry.withdraw_worker(str(worker["name"]))
+            migrate(client)
+        except SchemaMismatch as error:
+            raise StackError(str(error)) from error
 
 
 def insist_on_own(url: str, folder: Path) -> None:
