@@ -16,8 +16,8 @@ from pydantic import BaseModel
 from app.schemas import FieldProblem, JobObject
 
 Model = TypeVar("Model", bound=BaseModel)
-File = Path | str | tuple[str, bytes]
-"""A file on disk, or a name and its bytes."""
+File = Path | str | tuple[str, bytes | Path]
+"""A file on disk, or a name (folders too, for many recordings) and its bytes or where they are."""
 
 
 class ApiError(Exception):
@@ -77,10 +77,8 @@ class Call:
 
 
 def _opened(stack: contextlib.ExitStack, file: File) -> tuple[str, IO[bytes] | bytes]:
-    if isinstance(file, tuple):
-        return file
-    path = Path(file)
-    return path.name, stack.enter_context(path.open("rb"))
+    name, content = file if isinstance(file, tuple) else (Path(file).name, Path(file))
+    return name, content if isinstance(content, bytes) else stack.enter_context(content.open("rb"))
 
 
 def form_fields(options: Mapping[str, Any]) -> dict[str, str]:

@@ -39,6 +39,12 @@ class Queries:
             raise NotFound("job_not_found", f"there is no job {job_id}")
         return Job.parse(raw)
 
+    def submitted_with(self, idempotency_key: str, owner: str) -> Job | None:
+        """Return the job that an owner has submitted with a key, None if there is none any more."""
+        job_id = self.redis.hget(f"{PREFIX}idem:{len(owner.encode())}:{owner}:{idempotency_key}", "id")
+        found = self.get_many([job_id]) if job_id else []
+        return found[0] if found else None
+
     def get_many(self, ids: list[str]) -> list[Job]:
         """Return the jobs that exist, in the order of `ids`."""
         with self.redis.pipeline(transaction=False) as pipe:

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
-import re
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -19,15 +16,11 @@ from jobs.record import Blob, Job, Output, Problem, Warn
 from jobs.settings import Settings
 from jobs.specs import STTSpec
 from jobs.states import Kind, Status
+from jobs.summaries import count_words, summary_csv
 from workers.archives import copy_into
 from workers.parents import LISTED_FILES, MOST_WARNINGS, Child, Family, as_json, at_home, options_for, problem_of
 from workers.recordings import Recording, Recordings
 from workers.session import JobFailed, Session
-
-COLUMNS = ("file", "status", "seconds", "language", "words", "error", "job")
-IDEOGRAPHS = r"\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff"
-WORD = re.compile(rf"[{IDEOGRAPHS}]|[^\W{IDEOGRAPHS}]+")
-"""A Chinese or Japanese character, or a word of other scripts."""
 
 
 @dataclass(frozen=True)
@@ -88,7 +81,7 @@ class Transcripts:
                     else:
                         heap.leave_out(recording.path, self._reason(recording))
                 summaries = (
-                    ("summary.csv", "text/csv", _as_csv(heap.rows)),
+                    ("summary.csv", "text/csv", summary_csv(heap.rows)),
                     ("summary.json", "application/json", as_json(heap.rows)),
                 )
                 for name, _, content in summaries:
@@ -162,21 +155,3 @@ class _Heap:
 
 def _stem(child: Job) -> str:
     return str(PurePosixPath(child.metadata["path"]).with_suffix(""))
-
-
-def count_words(text: str) -> int:
-    """Return how many words a text has; each Chinese character counts."""
-    return sum(1 for _ in WORD.finditer(text))
-
-
-def _as_csv(rows: list[dict[str, Any]]) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows({name: _no_formula(value) for name, value in row.items()} for row in rows)
-    return text.getvalue().encode("utf-8-sig")
-
-
-def _no_formula(value: Any) -> Any:
-    """Keep a spreadsheet from running a file's name."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t"} else value

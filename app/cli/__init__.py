@@ -13,7 +13,7 @@ COMMANDS = {
     "book": "app.cli.speak:book",
     "stt": "app.cli.listen:stt",
     "transcribe": "app.cli.transcribe:transcribe",
-    "batch": "app.cli.speak:batch",
+    "batch": "app.cli.batch:batch",
     "jobs": "app.cli.jobs:jobs",
     "show": "app.cli.jobs:show",
     "watch": "app.cli.jobs:watch",

@@ -1,9 +1,9 @@
-"""`voxqueue stt` and `transcribe`: from sound to text."""
+"""`voxqueue stt`: from sound to text."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -15,7 +15,7 @@ from jobs.specs import TranscriptFormat
 
 if TYPE_CHECKING:
     from app.cli.context import Options
-    from app.client import Client, File, JobObject
+    from app.client import Client, JobObject
 
 FORMATS = click.Choice(get_args(TranscriptFormat))
 
@@ -41,7 +41,8 @@ def hearing_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
-def _fields(fields: dict[str, Any]) -> dict[str, Any]:
+def hearing_fields(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of `hearing_options` and `submit_options` as fields of a request."""
     fields = dict(fields)
     shared = common(fields.pop("priority"), fields.pop("timeout_seconds"), fields.pop("metadata"))
     fields["formats"] = list(fields["formats"]) or None
@@ -66,7 +67,7 @@ def stt(
     **fields: Any,
 ) -> None:
     """Transcribe RECORDINGS: files, URLs, or `-` for standard input. Without --output the text is printed."""
-    request = _fields(fields)
+    request = hearing_fields(fields)
     with options.client() as client:
         jobs = [_submitted(client, one, request) for one in recordings]
         if no_wait:
@@ -99,36 +100,3 @@ def _text(client: Client, job: JobObject) -> str:
     if file is not None and job.output.text_truncated:
         return client.send(Call("GET", file.url)).text
     return job.output.text or ""
-
-
-@click.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
-@click.option("--output", "-o", type=click.Path(file_okay=False, path_type=Path), default=Path("transcripts"))
-@hearing_options
-@submit_options
-@pass_options
-@click.pass_context
-def transcribe(
-    context: click.Context, options: Options, /, paths: tuple[Path, ...], output: Path, *, no_wait: bool, **fields: Any
-) -> None:
-    """Transcribe many recordings as one job: PATHS are files, .zip archives, or folders of them."""
-    files: list[File] = list(_files(paths))
-    if not files:
-        raise click.UsageError("the folders hold no files")
-    with options.client() as client:
-        job = client.transcripts(files, **_fields(fields))
-        if no_wait:
-            announce(options, [job])
-            return
-        good = finish(client, options, [job])
-        for ended in good:
-            save(client, options, ended, output, output)
-        exit_if_some_failed(context, [job], good)
-
-
-def _files(paths: tuple[Path, ...]) -> Iterator[Path]:
-    for path in paths:
-        if path.is_dir():
-            yield from sorted(found for found in path.rglob("*") if found.is_file() and not found.name.startswith("."))
-        else:
-            yield path

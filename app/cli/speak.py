@@ -1,4 +1,4 @@
-"""`voxqueue tts`, `book` and `batch`: from text to sound."""
+"""`voxqueue tts` and `book`: from text to sound."""
 
 from __future__ import annotations
 
@@ -196,24 +196,3 @@ def _dictionary(path: Path) -> dict[str, str]:
                 raise click.ClickException(f"{path}, line {number}: {word} has no pinyin")
             found[word] = pinyin.strip()
     return found
-
-
-@click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--output", "-o", type=click.Path(file_okay=False, path_type=Path), help="A folder [the file's name].")
-@submit_options
-@pass_options
-@click.pass_context
-def batch(
-    context: click.Context, options: Options, /, file: Path, output: Path | None, *, no_wait: bool, **fields: Any
-) -> None:
-    """Run many small tasks: FILE has a line for each, {"custom_id": ..., "tts": {"text": ...}}."""
-    with options.client() as client:
-        job = client.batch(file, **common(**fields))
-        if no_wait:
-            announce(options, [job])
-            return
-        good = finish(client, options, [job])
-        for ended in good:
-            save(client, options, ended, output or Path(file.stem), Path(file.stem))
-        exit_if_some_failed(context, [job], good)

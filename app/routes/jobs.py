@@ -43,6 +43,8 @@ class ListQuery(Strict):
     """Jobs of one page."""
     after: str | None = None
     """`next` of the page before."""
+    idempotency_key: Annotated[str, Field(min_length=1, max_length=255)] | None = None
+    """Only the job that was submitted with this Idempotency-Key, to see whether a submit came through."""
 
 
 def own_job(job_id: str) -> Job:
@@ -85,6 +87,9 @@ def list_jobs() -> Response:
 
 def _page(query: ListQuery) -> Page:
     queries, sees = services().queries, identity().sees
+    if query.idempotency_key is not None:
+        found = queries.submitted_with(query.idempotency_key, identity().owner)
+        return Page([found] if found else [], None)
     if query.after is not None:
         try:
             queries.get(query.after, sees)

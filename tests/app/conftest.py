@@ -176,12 +176,19 @@ def server(valkey, server_data):
 
 
 @pytest.fixture
-def worker(server, server_data, redis):
+def server_hand(server, server_data, redis):
+    """A hand for the jobs of the server."""
+    return Hand(redis, store_of(Settings(data_dir=server_data, redis_url="redis://unused")))
+
+
+@pytest.fixture
+def worker(server_hand, redis):
     """A thread that takes messages from the broker and ends their jobs at once.
 
-    A text comes back as a "sound" of its own bytes, a recording as "你好。世界。"; "fail" fails, "wait" keeps running.
+    A text comes back as a "sound" of its own bytes, a recording as "你好。世界。"; the text or the prompt
+    "fail" fails, the text "wait" keeps running.
     """
-    hand = Hand(redis, store_of(Settings(data_dir=server_data, redis_url="redis://unused")))
+    hand = server_hand
     lists = [f"{queue}:{step}" for queue in ("tts", "stt", "cpu") for step in (1, 4, 7)]
     over = threading.Event()
 
@@ -193,7 +200,7 @@ def worker(server, server_data, redis):
             job_id = json.loads(found[1])["headers"]["id"].partition(".")[0]
             spec = json.loads(redis.hget(f"vq:job:{job_id}", "spec"))
             text = spec.get("text", "")
-            if text == "fail":
+            if "fail" in {text, spec.get("prompt")}:
                 hand.fail(job_id)
             elif text == "wait":
                 hand.claim(job_id)

@@ -155,3 +155,13 @@ def test_a_wrong_method_is_405_and_says_which_are_right(client):
     answer = client.put("/v1/tts", json={})
     assert_problem(answer, 405, "method_not_allowed")
     assert "POST" in answer.headers["Allow"]
+
+
+def test_a_job_is_found_by_its_idempotency_key(client):
+    body = {"text": "你好。"}
+    made = client.post("/v1/tts", json=body, headers={"Idempotency-Key": "my:key"}).json["id"]
+    found = client.get("/v1/jobs", query_string={"idempotency_key": "my:key"}).json
+    assert ([job["id"] for job in found["data"]], found["has_more"]) == ([made], False)
+    assert client.get("/v1/jobs?idempotency_key=other").json["data"] == []
+    client.delete(f"/v1/jobs/{made}")
+    assert client.get("/v1/jobs", query_string={"idempotency_key": "my:key"}).json["data"] == []

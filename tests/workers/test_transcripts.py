@@ -9,8 +9,8 @@ import pytest
 
 from jobs.settings import Settings
 from jobs.states import Kind, Status
+from jobs.summaries import count_words
 from tests.workers.household import Household
-from workers.transcripts import count_words
 
 WAV = ("audio/wav", b"RIFF")
 TXT = {"formats": ["txt"]}

@@ -1,0 +1,59 @@
+"""A way to the server that counts requests by their first line and can keep an answer back."""
+
+import contextlib
+import re
+import socket
+import threading
+
+REQUEST = re.compile(rb"(?m)^(GET|POST|PUT|DELETE) (\S+) HTTP/1.1\r$")
+
+
+class Proxy:
+    """Forwards connections to a port. `lines` are the requests that came; the `hold`-th POST gets no answer."""
+
+    def __init__(self, port):
+        self._port = port
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        self.lines = []
+        self.hold = None
+        self.held = threading.Event()
+        self._lock = threading.Lock()
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def count(self, method, path):
+        return sum(line.split("?")[0] == f"{method} {path}" for line in self.lines)
+
+    def _accept(self):
+        with contextlib.suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._port))
+                keep = threading.Event()
+                threading.Thread(target=self._requests, args=(client, server, keep), daemon=True).start()
+                threading.Thread(target=self._answers, args=(client, server, keep), daemon=True).start()
+
+    def _requests(self, client, server, keep):
+        with contextlib.suppress(OSError):
+            while data := client.recv(65536):
+                with self._lock:
+                    for method, path in REQUEST.findall(data):
+                        self.lines.append(f"{method.decode()} {path.decode()}")
+                        if self.hold is not None and self.count("POST", "/v1/stt") == self.hold:
+                            keep.set()
+                server.sendall(data)
+        with contextlib.suppress(OSError):
+            server.shutdown(socket.SHUT_WR)
+
+    def _answers(self, client, server, keep):
+        with contextlib.suppress(OSError):
+            while data := server.recv(65536):
+                if keep.is_set():
+                    self.held.set()
+                    return  # the connection stays open, and silent
+                client.sendall(data)
+        with contextlib.suppress(OSError):
+            client.shutdown(socket.SHUT_WR)
+
+    def close(self):
+        self._listener.close()

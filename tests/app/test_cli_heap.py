@@ -1,0 +1,180 @@
+"""`voxqueue transcribe` and `batch`: folders in, folders out, and nothing done twice whatever is killed when."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from app.cli import main
+from app.cli.heap import Journal, Row, collect
+from tests.app.proxy import Proxy
+from tests.conftest import PATIENCE
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def proxy(server):
+    made = Proxy(server)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def environment(proxy, redis, tmp_path, monkeypatch):
+    """An empty folder, and the server behind the proxy."""
+    monkeypatch.chdir(tmp_path)
+    found = {"XDG_CONFIG_HOME": str(tmp_path / "config"), "VOXQUEUE_URL": f"http://127.0.0.1:{proxy.port}"}
+    for name, value in found.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("VOXQUEUE_API_KEY", raising=False)
+    return {**os.environ, **found}
+
+
+@pytest.fixture
+def run(environment):
+    return lambda *arguments, **options: CliRunner().invoke(main, list(arguments), **options)
+
+
+@pytest.fixture
+def heap(wav, tmp_path):
+    """A folder of recordings that differ; `a.wav` and `b/copy.wav` are the same."""
+    for number, name in enumerate(("a.wav", "b/c.wav", "b/d/e.wav", "b/d/e.mp3")):
+        path = tmp_path / "heap" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(wav + bytes(2 * number))
+    (tmp_path / "heap" / "b" / "copy.wav").write_bytes(wav)
+    (tmp_path / "heap" / ".hidden.wav").write_bytes(wav)
+    return tmp_path / "heap"
+
+
+def texts(folder):
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*.txt"))
+
+
+def created(redis):
+    return int(redis.get("vq:created") or 0)
+
+
+def rows(folder):
+    return {row["file"]: row for row in csv.DictReader((folder / "summary.csv").read_text("utf-8-sig").splitlines())}
+
+
+def test_a_heap_becomes_a_folder_like_it(run, worker, redis, heap, tmp_path):
+    result = run("transcribe", "heap", "-o", "out", "-F", "txt")
+    assert result.exit_code == 0, result.output
+    assert texts(tmp_path / "out") == ["a.txt", "b/c.txt", "b/copy.txt", "b/d/e.mp3.txt", "b/d/e.wav.txt"]
+    assert (tmp_path / "out" / "b" / "c.txt").read_text() == "你好。世界。\n"
+    assert rows(tmp_path / "out")["b/c.wav"]["words"] == "4"
+    assert created(redis) == 4, "equal recordings are transcribed once"
+
+
+def test_what_is_done_is_left_as_it_is(run, worker, proxy, redis, heap, tmp_path):
+    run("transcribe", "heap", "-o", "out", "-F", "txt")
+    proxy.lines.clear()
+    assert run("transcribe", "heap", "-o", "out", "-F", "txt").exit_code == 0
+    assert proxy.lines == []
+    (tmp_path / "out" / "a.txt").unlink()
+    (heap / "a.wav").rename(heap / "b" / "renamed.wav")
+    assert run("transcribe", "heap", "-o", "out", "-F", "txt").exit_code == 0
+    assert "b/renamed.txt" in texts(tmp_path / "out")
+    assert (proxy.count("POST", "/v1/stt"), created(redis)) == (0, 4)
+    assert set(rows(tmp_path / "out")) == {"b/c.wav", "b/copy.wav", "b/d/e.wav", "b/d/e.mp3", "b/renamed.wav"}
+    run("transcribe", "heap", "-o", "out", "-F", "srt")
+    assert created(redis) == 8, "other options are other work"
+    run("transcribe", "heap", "-o", "out", "-F", "srt", "--fresh")
+    assert created(redis) == 12
+
+
+@pytest.mark.parametrize("hold", [1, 3])
+def test_killed_while_uploading_it_goes_on_without_doing_anything_twice(
+    request, environment, proxy, redis, heap, tmp_path, hold
+):
+    proxy.hold = hold
+    program = [sys.executable, "-c", "from app.cli import main; main()", "-q"]
+    command = [*program, "transcribe", str(heap), "-o", "out", "-F", "txt", "--parallel", "1"]
+    process = subprocess.Popen(command, cwd=tmp_path, env={**environment, "PYTHONPATH": str(ROOT)})
+    assert proxy.held.wait(PATIENCE), "the server has the recording, the client does not know"
+    process.send_signal(signal.SIGKILL)
+    process.wait(PATIENCE)
+    assert proxy.count("POST", "/v1/stt") == hold
+    proxy.hold = None
+    request.getfixturevalue("worker")
+    assert (
+        subprocess.run(command, cwd=tmp_path, env={**environment, "PYTHONPATH": str(ROOT)}, check=False).returncode == 0
+    )
+    assert len(texts(tmp_path / "out")) == 5
+    assert (proxy.count("POST", "/v1/stt"), created(redis)) == (4, 4)
+
+
+def test_what_cannot_be_done_is_told_and_tried_again(run, worker, redis, heap, tmp_path):
+    (heap / "b" / "letter.wav").write_text("这是一封信。" * 99)
+    result = run("transcribe", "heap", "-o", "out", "--prompt", "fail")
+    assert result.exit_code == 1
+    assert "no transcript" in result.stderr
+    found = rows(tmp_path / "out")
+    assert (found["b/letter.wav"]["status"], found["a.wav"]["status"]) == ("refused", "failed")
+    assert "letter.wav is a text" in found["b/letter.wav"]["error"]
+    job = found["a.wav"]["job"]
+    attempt = int(redis.hget(f"vq:job:{job}", "attempt"))
+    run("transcribe", "heap", "-o", "out", "--prompt", "fail")
+    assert int(redis.hget(f"vq:job:{job}", "attempt")) == attempt + 1
+    assert created(redis) == 4
+
+
+def test_without_waiting_the_heap_is_one_job_with_its_folders(run, heap):
+    result = run("--json", "transcribe", "heap", "--no-wait")
+    job = json.loads(result.stdout)
+    assert job["kind"] == "transcripts"
+    assert "b/d/e.wav" in [file["name"] for file in job["input"]["files"]]
+
+
+def test_names_of_several_folders_do_not_meet(tmp_path):
+    for name in ("x/a.wav", "y/a.wav", "z/x/a.wav"):
+        path = tmp_path / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"")
+    several = collect([tmp_path / "x", tmp_path / "y", tmp_path / "x" / "a.wav", tmp_path / "z" / "x" / "a.wav"])
+    assert [one.name for one in several] == ["x/a.wav", "y/a.wav", "a.wav", "x/x/a.wav"]
+    assert [one.name for one in collect([tmp_path / "z"])] == ["x/a.wav"]
+
+
+def test_half_a_line_of_the_journal_costs_one_recording(tmp_path):
+    journal = Journal(tmp_path)
+    for name in ("a", "b"):
+        journal.add("k", Row(name, "succeeded"))
+    path = tmp_path / ".voxqueue" / "journal.jsonl"
+    path.write_text(path.read_text()[:-10])
+    Journal(tmp_path).add("k", Row("c", "succeeded"))
+    found = Journal(tmp_path)
+    assert [bool(found.done("k", name)) for name in "abc"] == [True, False, True]
+
+
+LINES = b'{"custom_id": "x/one", "tts": {"text": "a"}}\nnonsense\n'
+
+
+def test_a_batch_goes_on_with_its_job_and_saves_its_clips(run, environment, proxy, redis, server_hand, tmp_path):
+    (tmp_path / "b.jsonl").write_bytes(LINES)
+    first = json.loads(run("--json", "batch", "b.jsonl", "--no-wait").stdout)
+    clips = tmp_path / "clips.zip"
+    with zipfile.ZipFile(clips, "w") as archive:
+        archive.writestr("x/one.wav", b"RIFF")
+    results = b'{"status": "succeeded"}\n{"status": "failed"}\n'
+    files = [("results.jsonl", "application/jsonl", results), ("results.zip", "application/zip", clips.read_bytes())]
+    server_hand.succeed(first["id"], files)
+    result = run("batch", "b.jsonl", "-o", "out")
+    assert result.exit_code == 1
+    assert f"going on with job {first['id']}" in result.stderr
+    assert "1 lines have no result" in result.stderr
+    assert (tmp_path / "out" / "x" / "one.wav").read_bytes() == b"RIFF"
+    assert not (tmp_path / "out" / "results.zip").exists()
+    assert created(redis) == 1
+    again = json.loads(run("--json", "batch", "b.jsonl", "--no-wait", "--fresh").stdout)
+    assert again["id"] != first["id"]
