@@ -27,7 +27,10 @@ UPLOAD = 24 * 1024 * 1024
 LIMIT = UPLOAD + 1024 * 1024
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(NGINX is None, reason="no nginx: THE PROXY'S EXAMPLE IS NOT TESTED; apt install nginx-light"),
+    pytest.mark.skipif(
+        NGINX is None or shutil.which("openssl") is None,
+        reason="no nginx or no openssl: THE PROXY'S EXAMPLE IS NOT TESTED; apt install nginx-light openssl",
+    ),
 ]
 
 
