@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from app.keys import Keyring
+from jobs.logs import for_gunicorn
 from jobs.settings import settings
 
 MOST_THREADS = 1000
@@ -35,7 +36,7 @@ limit_request_line = 8190
 limit_request_fields = 64
 limit_request_field_size = 8190
 
-loglevel = _settings.log_level.lower()
+logconfig_dict = for_gunicorn(_settings)
 accesslog = None  # Prometheus counts; a proxy logs
 proc_name = "voxqueue-web"
 control_socket_disable = True  # it would be one for all stacks of a user, in the home folder

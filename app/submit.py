@@ -14,9 +14,11 @@ from app.access import identity
 from app.problems import RETRY_SECONDS, Refusal
 from app.services import services
 from app.turnstile import TooBusy
+from jobs import tracing
 from jobs.broker import QUEUE_OF
 from jobs.ledger import Limits, NewJob, Submitted
 from jobs.load import load_of
+from jobs.logs import now_about
 from jobs.record import Blob
 from jobs.specs import JobOptions
 from jobs.states import Kind, Phase
@@ -73,7 +75,9 @@ def submit(intake: Intake) -> Submitted:
         fingerprint=fingerprint(intake.kind, spec_json, intake.inputs),
     )
     try:
-        with services().turnstile:
+        now_about(intake.job_id)
+        traced = tracing.submitted(intake.job_id, _caller_trace(), **{"voxqueue.kind": intake.kind.value})
+        with traced, services().turnstile:
             submitted = services().ledger.submit(
                 new,
                 limits=Limits(settings.max_waiting, settings.max_waiting_characters, settings.max_waiting_seconds),
@@ -89,6 +93,11 @@ def submit(intake: Intake) -> Submitted:
     if not submitted.created:
         services().store.remove_job(intake.job_id)
     return submitted
+
+
+def _caller_trace() -> dict[str, str]:
+    """Return the headers of a trace that the request belongs to."""
+    return {name: request.headers[name] for name in ("traceparent", "tracestate") if name in request.headers}
 
 
 def accept(intake: Intake) -> Response:

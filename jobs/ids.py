@@ -18,10 +18,15 @@ def new_id() -> str:
 
 def made_at(job_id: str) -> float:
     """Return when an ID (of a child: its parent's) was made, in seconds since the epoch."""
+    return (number_of(job_id) >> 80) / 1000
+
+
+def number_of(job_id: str) -> int:
+    """Return the 128 bits of an ID (of a child: its parent's)."""
     number = 0
     for character in job_id[:26]:
         number = number << 5 | _ALPHABET.index(character)
-    return (number >> 80) / 1000
+    return number
 
 
 def child_id(parent: str, index: int) -> str:

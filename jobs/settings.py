@@ -142,6 +142,10 @@ class Settings(BaseSettings):
     # --- watching
     log_level: str = "INFO"
     """Level of all processes' logs."""
+    log_format: Literal["text", "json"] = "text"
+    """`json`: an object a line, with the job's ID in each that is about one."""
+    traces: Literal["", "otlp"] = ""
+    """`otlp`: OpenTelemetry traces to `OTEL_EXPORTER_OTLP_ENDPOINT`; needs requirements-traces.txt. Empty: none."""
     flower_port: int = Field(default=5555, ge=0, le=65535)
     """Port of Flower."""
     flower_basic_auth: str = ""

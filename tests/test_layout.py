@@ -297,7 +297,10 @@ def looked_for(path):
 @pytest.mark.parametrize(
     ("folders", "files"),
     [
-        (ROOMS, ("requirements.txt", "requirements-gpu.txt", "requirements-torch2trt.txt")),
+        (
+            ROOMS,
+            ("requirements.txt", "requirements-gpu.txt", "requirements-torch2trt.txt", "requirements-traces.txt"),
+        ),
         (
             ("tests", "bench"),
             ("requirements.txt", "requirements-dev.txt", "requirements-gpu.txt", "requirements-docs.txt"),

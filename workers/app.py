@@ -9,11 +9,11 @@ from __future__ import annotations
 import logging
 import os
 import socket
-import sys
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery, signals
 
+from jobs.logs import log_plainly
 from jobs.settings import settings
 from workers.slots import Slot, parse_slots, threads_per_slot
 
@@ -47,14 +47,6 @@ def threads_of(kind: str) -> int:
     return {"tts": chosen.tts_threads, "stt": chosen.stt_threads, "cpu": chosen.cpu_task_threads}[kind]
 
 
-def _log_plainly() -> None:
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=settings().log_level,
-        format="%(asctime)s %(levelname)s %(name)s [%(threadName)s] %(message)s",
-    )
-
-
 def _become_worker() -> None:
     """Pin the device, build the process's parts and hang them on Celery's signals."""
     slot, threads = own_slot()
@@ -73,7 +65,7 @@ def _become_worker() -> None:
 def _connect_signals(process: WorkerProcess) -> None:
     @signals.setup_logging.connect(weak=False)
     def setup_logging(**_: Any) -> None:
-        _log_plainly()
+        log_plainly(settings())
 
     @signals.celeryd_init.connect(weak=False)
     def name(instance: Any = None, **_: Any) -> None:

@@ -20,6 +20,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import CancelledError, Future
 from typing import Generic, TypeVar
 
+from jobs.tracing import batched
 from workers.clock import Clock
 from workers.engine import Engine, EngineLife
 from workers.faults import DeadlinePassed, EngineBroken, SchedulerStopped, is_fatal, is_out_of_memory
@@ -265,7 +266,9 @@ class BatchScheduler(Generic[P, R]):
         with self._changed:
             self._limits.succeeded(_padded(part), len(part))
             failed = sum(isinstance(result, Exception) for result in outcome)
-            self._meter.ran([unit.cost for unit in part], self._end_run(started), failed=failed)
+            costs, seconds = [unit.cost for unit in part], self._end_run(started)
+            self._meter.ran(costs, seconds, failed=failed)
+        batched([unit.job for unit in part], seconds)
         self._lone_memory_failures = 0
         for unit, result in zip(part, outcome, strict=True):
             del self._in_hand[unit]

@@ -14,9 +14,11 @@ from typing import Any, Protocol
 
 from celery import Celery
 
+from jobs import tracing
 from jobs.broker import Broker
 from jobs.connect import connect
 from jobs.ledger import Ledger
+from jobs.logs import about
 from jobs.queries import Queries
 from jobs.registry import Registry
 from jobs.remote_files import store_of
@@ -135,6 +137,11 @@ class WorkerProcess:
 
     def start(self) -> None:
         """Load the model, then start everything else. Ends the process with a clear line if the model cannot run."""
+        if self.settings.traces:
+            try:
+                tracing.start(f"voxqueue-{self.kind}")
+            except RuntimeError as error:
+                sys.exit(f"voxqueue: worker {self.name} cannot start: {error}")
         cap_threads(self._arithmetic_threads)
         self.ledger.check_schema()
         self.reusing.kept.trim()
@@ -154,11 +161,12 @@ class WorkerProcess:
         self.sweeper.start()
         self.watchdog.start()
         self.reporter.start()
-        log.info("worker %s is ready: %s", self.name, self.reporter.report())
+        log.info("worker %s is ready: %s", self.name, _told(self.reporter.report()))
 
     def run(self, task: str, job_id: str, sequence: int) -> str:
         """Do a delivery of a task; see `Runner.run`."""
-        return self.runner.run(job_id, sequence, self.handlers[task])
+        with about(job_id), tracing.running(job_id, task, **{"voxqueue.worker": self.name}):
+            return self.runner.run(job_id, sequence, self.handlers[task])
 
     def drain(self) -> None:
         """Ask all jobs in hand to give up at the next unit; called at SIGTERM."""
@@ -177,6 +185,7 @@ class WorkerProcess:
         self.registry.leave_process(self.identity)
         if self.scheduler is not None:
             self.scheduler.stop(drain=False, timeout=5)
+        tracing.stop()
         log.info("worker %s has ended", self.name)
         # Exit handlers of libraries (CUDA, OpenMP) may hang; nothing of ours waits for them.
         self._end_in(5, "the interpreter did not end", status=0)
@@ -209,3 +218,11 @@ class WorkerProcess:
             checks.append(EngineStalled(self.scheduler.pulse, settings.watchdog_seconds))
         # Longer than any model load that holds the interpreter's lock.
         return Watchdog(checks, frozen_seconds=max(600, 5 * settings.watchdog_seconds))
+
+
+TOLD = ("device", "device_name", "precision", "compute_type", "engine", "model", "load_seconds", "warmup_seconds")
+"""What the line at the start tells of a worker's report."""
+
+
+def _told(report: dict[str, Any]) -> str:
+    return ", ".join(f"{name}={report[name]}" for name in TOLD if report.get(name) is not None)

@@ -6,6 +6,8 @@ from typing import Any
 
 from celery import Celery
 
+from jobs import tracing
+from jobs.logs import about
 from workers.process import WorkerProcess
 from workers.session import JobFailed
 
@@ -27,7 +29,8 @@ def _task(process: WorkerProcess, name: str) -> Any:
 
 def _webhook(process: WorkerProcess) -> Any:
     def call(job_id: str) -> str:
-        made = process.webhooks.call(process.queries.get(job_id))
+        with about(job_id), tracing.running(job_id, "webhook"):
+            made = process.webhooks.call(process.queries.get(job_id))
         return f"{made.status or made.error}"
 
     return call

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ COLOURS = (36, 33, 32, 35, 34, 96, 93, 92)
 class LogTail(threading.Thread):
     """Follows `folder`/NAME.log for each name, across rotations, until `close`."""
 
-    def __init__(self, folder: Path, names: list[str], out: TextIO) -> None:
+    def __init__(self, folder: Path, names: list[str], out: TextIO, form: str = "text") -> None:
         super().__init__(name="log-tail", daemon=True)
         self._files = [Follower(folder / f"{name}.log") for name in names]
         width = max(map(len, names))
@@ -23,6 +24,8 @@ class LogTail(threading.Thread):
             f"\x1b[{COLOURS[i % len(COLOURS)]}m{name:<{width}}\x1b[0m │ " if out.isatty() else f"{name:<{width}} | "
             for i, name in enumerate(names)
         ]
+        self._names = names
+        self._is_json = form == "json"
         self._out = out
         self._done = threading.Event()
 
@@ -39,12 +42,19 @@ class LogTail(threading.Thread):
 
     def _copy(self) -> None:
         copied = False
-        for file, prefix in zip(self._files, self._prefixes, strict=True):
+        for file, prefix, name in zip(self._files, self._prefixes, self._names, strict=True):
             for line in file.lines():
-                self._out.write(prefix + line + "\n")
+                self._out.write((as_json(name, line) if self._is_json else prefix + line) + "\n")
                 copied = True
         if copied:
             self._out.flush()
+
+
+def as_json(program: str, line: str) -> str:
+    """Return a line that is JSON as it is, and what others log (the server, Flower) as an object."""
+    if line.startswith("{") and line.endswith("}"):
+        return line
+    return json.dumps({"program": program, "message": line}, ensure_ascii=False)
 
 
 class Follower:

@@ -273,7 +273,8 @@ class Stack:
             valkey.wait_until_up(self.redis_url, 5, "the server of VOXQUEUE_REDIS_URL")
         supervision.write(layout, first, group, grace=self.grace_seconds)
         if self._echo is not None:
-            self._tail = LogTail(self.run_dir, [program.name for program in group], self._echo, self._settings.log_format)
+            names = [program.name for program in group]
+            self._tail = LogTail(self.run_dir, names, self._echo, self._settings.log_format)
             self._tail.start()
         self._supervisord = subprocess.Popen(  # noqa: S603 - our own command
             supervision.command(layout),
