@@ -15,7 +15,7 @@ from typing import Any
 from celery import Celery
 
 from jobs.connect import RedisClient
-from jobs.ledger import Delivery, Ledger
+from jobs.ledger import PORTION, Delivery, Ledger
 from jobs.states import Kind, Phase
 
 log = logging.getLogger(__name__)
@@ -23,8 +23,12 @@ QUEUES = ("tts", "stt", "cpu")
 STEPS = range(10)
 WEBHOOK_STEP = 4
 SEPARATOR = ":"
+AT_ONCE = 200
+"""Messages that are sent in one round trip."""
 HEADS = 5
 """Messages at the end of a list among which one of ours is looked for; the queues carry others, too (webhooks)."""
+PORTIONS = 10
+"""Portions of lost messages of a list that are found at once: sending takes seconds, and the dead must not wait."""
 UNKNOWN = 1
 """As the oldest message: nothing is older than the first sequence number, so nothing is taken for lost."""
 QUEUE_OF = {
@@ -93,36 +97,40 @@ class Broker:
         self._send([Message("webhook", f"{job_id}.webhook", (job_id,), "cpu", WEBHOOK_STEP, {}) for job_id in job_ids])
 
     def _send(self, due: list[Message]) -> None:
-        for number, message in enumerate(due):
+        for begin in range(0, len(due), AT_ONCE):
             try:
-                self._publish(message)
+                self._publish(due[begin : begin + AT_ONCE])
             except Exception as error:  # noqa: BLE001 - kombu raises its own, redis-py's and the socket's errors
-                left = len(due) - number
-                log.error("sending %s failed (%s); the sweeper will send %d messages", message.task_id, error, left)  # noqa: TRY400 - the broker is away, a trace tells no more
+                left, first = len(due) - begin, due[begin].task_id
+                log.error("sending %s failed (%s); the sweeper will send %d messages", first, error, left)  # noqa: TRY400 - the broker is away, a trace tells no more
                 return
 
-    def _publish(self, message: Message) -> None:
+    def _publish(self, portion: list[Message]) -> None:
         with self._turn:
             try:
-                self._publish_once(message)
+                self._publish_once(portion)
             except Exception as error:  # noqa: BLE001 - as in `_send`; the connection may be of before a restart of Redis
-                log.info("sending %s again over a new connection (%s)", message.task_id, error)
+                # Some of them may have come through: a second copy finds nothing to do.
+                log.info("sending %s again over a new connection (%s)", portion[0].task_id, error)
                 self._producer = None
-                self._publish_once(message)
+                self._publish_once(portion)
 
-    def _publish_once(self, message: Message) -> None:
+    def _publish_once(self, portion: list[Message]) -> None:
+        """Publish messages, and Celery's events about them, in one round trip."""
         if self._producer is None:
             self._producer = self._celery.amqp.Producer(self._celery.connection_for_write(), auto_declare=False)
-        self._celery.send_task(
-            message.task,
-            args=message.arguments,
-            task_id=message.task_id,
-            queue=message.queue,
-            priority=message.step,
-            headers=message.headers,
-            retry=False,
-            producer=self._producer,
-        )
+        with self._producer.batch(max_size=4 * AT_ONCE):
+            for message in portion:
+                self._celery.send_task(
+                    message.task,
+                    args=message.arguments,
+                    task_id=message.task_id,
+                    queue=message.queue,
+                    priority=message.step,
+                    headers=message.headers,
+                    retry=False,
+                    producer=self._producer,
+                )
 
     def oldest(self, queue: str, step: int) -> int:
         """Return the sequence number of our message that is popped next, 0 if the list is empty, else `UNKNOWN`."""
@@ -133,9 +141,16 @@ class Broker:
         return next((int(number) for number in numbers if number is not None), UNKNOWN)
 
     def find_lost(self, ledger: Ledger, grace_seconds: float, queues: Sequence[str] = QUEUES) -> list[Delivery]:
-        """Return anew the deliveries whose message is in no list. Looks at few messages a list, whatever its length."""
+        """Return anew the deliveries whose message is in no list, and was in none `grace_seconds` ago.
+
+        Looks at few messages a list, whatever its length. Of very many that are lost, returns some thousand at once.
+        """
         found: list[Delivery] = []
         for queue in queues:
             for step in STEPS:
-                found += ledger.lost(queue, step, self.oldest(queue, step), grace_seconds)
+                for _ in range(PORTIONS):
+                    portion = ledger.lost(queue, step, self.oldest(queue, step), grace_seconds)
+                    found += portion
+                    if len(portion) < PORTION:
+                        break
         return found

@@ -11,6 +11,7 @@
 --   units:ID            hash    name -> JSON of a finished unit (a sentence, a chunk); survives attempts
 --   waiting:QUEUE:STEP  zset    jobs with a delivery under way, by its sequence number (what the sweeper compares
 --                               with the oldest message of the broker's list to find lost messages)
+--   looks:QUEUE:STEP    zset    TIME:SEQUENCE of the oldest message in that list at the sweepers' last looks, by time
 --   leases              zset    claimed jobs by the end of their lease
 --   list:OWNER:KIND:STATUS zset jobs without a parent by creation number; each of the three may be *
 --   children:ID:STATUS  zset    children of a parent by their index; * is all of them
@@ -148,7 +149,7 @@ local function enqueue(id, front)
   local step = tonumber(priority)
   if front and step > 0 then step = step - 1 end
   local sequence = redis.call('INCR', P .. 'sequence')
-  set(id, 'token', sequence, 'step', step, 'due', now_ms(), 'claim', '', 'worker', '')
+  set(id, 'token', sequence, 'step', step, 'claim', '', 'worker', '')
   redis.call('ZADD', waiting_key(queue, step), sequence, id)
   return { id = id, kind = kind, phase = phase, queue = queue, step = step, sequence = sequence }
 end
@@ -709,21 +710,27 @@ function ledger.bury(a)
   return take_back(its, now_ms(), a)
 end
 
--- Deliveries older than the oldest message in the broker's list and due for longer than the grace: the message is
--- lost (or was never sent). `oldest` 0 says that the list is empty.
+-- Deliveries whose message is lost (or was never sent): older than the oldest message in the broker's list now and at a
+-- look that is a grace ago. One look would also find those that have just been popped and are about to be claimed.
+-- `oldest` 0 says that the list is empty.
 function ledger.lost(a)
-  local before = a.oldest > 0 and ('(' .. int(a.oldest)) or '+inf'
-  local key = waiting_key(a.queue, a.step)
-  local now = now_ms()
+  local key, looks, now = waiting_key(a.queue, a.step), P .. 'looks:' .. a.queue .. ':' .. a.step, now_ms()
   local deliveries = {}
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key, '-inf', before, 'LIMIT', 0, a.limit)) do
-    local due = get(id, 'due')
-    if not due then
-      redis.call('ZREM', key, id)
-    elseif now - tonumber(due) >= a.grace_ms then
-      redis.call('ZREM', key, id)
-      deliveries[#deliveries + 1] = enqueue(id, true)
-    end
+  if redis.call('ZCARD', key) == 0 then
+    redis.call('DEL', looks)
+    return { deliveries = deliveries }
+  end
+  local oldest = a.oldest > 0 and a.oldest or tonumber(redis.call('GET', P .. 'sequence')) + 1
+  local before = redis.call('ZREVRANGEBYSCORE', looks, int(now - a.grace_ms), '-inf', 'WITHSCORES', 'LIMIT', 0, 1)
+  redis.call('ZADD', looks, int(now), int(now) .. ':' .. int(oldest))
+  redis.call('PEXPIRE', looks, int(10 * (a.grace_ms + 1000)))
+  changed = true
+  if not before[1] then return { deliveries = deliveries } end
+  redis.call('ZREMRANGEBYSCORE', looks, '-inf', '(' .. before[2])
+  oldest = math.min(oldest, tonumber(string.match(before[1], ':(%d+)$')))
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', key, '-inf', '(' .. int(oldest), 'LIMIT', 0, a.limit)) do
+    redis.call('ZREM', key, id)
+    if exists(id) then deliveries[#deliveries + 1] = enqueue(id, true) end
   end
   return { deliveries = deliveries }
 end

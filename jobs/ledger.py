@@ -331,7 +331,10 @@ class Ledger:
         return Recovery(_deliveries(answer["deliveries"]), list(answer["condemned"] or []), bool(answer.get("grace")))
 
     def lost(self, queue: str, step: int, oldest: int, grace_seconds: float) -> list[Delivery]:
-        """Return anew the deliveries that are older than the broker list's `oldest` message (0: empty list)."""
+        """Return anew, a portion at a time, the deliveries whose message is lost; note how the list stands now.
+
+        Lost is what is older than the list's `oldest` message (0: empty list) now and was so `grace_seconds` ago.
+        """
         answer = self._call(
             "lost", queue=queue, step=step, oldest=oldest, grace_ms=int(grace_seconds * 1000), limit=PORTION
         )

@@ -42,14 +42,16 @@ def submit(desk, broker):
 
 
 @pytest.fixture
-def long_ago(redis):
-    """Let all that is due have been due for long."""
+def long_ago(redis, broker, desk):
+    """Look at the lists, and let that have been long ago."""
 
-    def age():
-        for key in redis.scan_iter("vq:job:*"):
-            redis.hset(key, "due", 0)
+    def look():
+        assert broker.find_lost(desk.ledger, GRACE) == []
+        for key in redis.scan_iter("vq:looks:*"):
+            for mark in redis.zrange(key, 0, -1):
+                redis.zincrby(key, -1000 * GRACE, mark)
 
-    return age
+    return look
 
 
 def pop(redis, queue="tts", step=4):
@@ -146,6 +148,7 @@ class TestLost:
         assert broker.find_lost(desk.ledger, GRACE) == []
         pop(redis)
         desk.claim(first)
+        long_ago()
         assert [one.id for one in broker.find_lost(desk.ledger, GRACE)] == [lost]
         assert desk.queries.queue_position(desk.job(last)) == 1
 
@@ -158,7 +161,50 @@ class TestLost:
     def test_grace(self, desk, broker, submit, redis):
         submit()
         pop(redis)
+        for _ in range(3):
+            assert broker.find_lost(desk.ledger, GRACE) == []
+
+    def test_what_has_just_been_popped_after_a_long_wait_is_not_lost(self, desk, broker, submit, redis, long_ago):
+        """Its worker is about to claim it; the looks of before say that its message was there."""
+        job_id, *_ = (submit() for _ in range(3))
+        long_ago()
+        pop(redis)
         assert broker.find_lost(desk.ledger, GRACE) == []
+        assert isinstance(desk.claim(job_id), Claim)
+
+    def test_what_is_sent_late_is_not_lost(self, desk, broker, submit, redis, long_ago):
+        """The list was empty at the last look, since the submit had not come to sending yet."""
+        job_id = submit(sent=False)
+        long_ago()
+        broker.send([desk.sent[job_id]])
+        assert broker.find_lost(desk.ledger, GRACE) == []
+
+    def test_looks_are_forgotten(self, desk, broker, submit, redis, monkeypatch):
+        submit()
+        for _ in range(5):
+            broker.find_lost(desk.ledger, 0)
+        assert redis.zcard("vq:looks:tts:4") <= 4
+        assert redis.ttl("vq:looks:tts:4") > 0
+        pop(redis)
+        while broker.find_lost(desk.ledger, 0):
+            pass
+        desk.ledger.delete(desk.queries.page().jobs[0].id)
+        broker.find_lost(desk.ledger, 0)
+        assert redis.keys("vq:looks:*") == []
+
+    def test_all_messages_of_a_long_list_are_lost_at_once(self, desk, broker, submit, redis, long_ago, monkeypatch):
+        monkeypatch.setattr("jobs.ledger.PORTION", 3)
+        monkeypatch.setattr("jobs.broker.PORTION", 3)
+        monkeypatch.setattr("jobs.broker.PORTIONS", 4)
+        ids = [submit() for _ in range(20)]
+        redis.delete("tts:4")
+        long_ago()
+        found = []
+        while portion := broker.find_lost(desk.ledger, GRACE):
+            assert len(portion) <= 12
+            broker.send(portion)
+            found += [one.id for one in portion]
+        assert found == ids
 
     def test_what_was_sent_again_is_lost_only_after_another_grace(self, desk, broker, submit, redis, long_ago):
         submit()
@@ -217,10 +263,15 @@ def test_finding_one_lost_message_among_100_000_costs_as_little_as_among_10(desk
 
     found, few = calls()
     assert [one.id for one in found] == [lost]
+    broker.send(found)
     _fill(redis, 100_000)
-    redis.hset(f"vq:job:{lost}", "due", 0)
+    [again] = found
+    head = redis.rpop("tts:3")
+    assert json.loads(head)["headers"]["id"] == lost
+    long_ago()
     found, many = calls()
     assert [one.id for one in found] == [lost]
+    assert found[0].sequence > again.sequence
     assert sum(many.values()) <= sum(few.values()) + 10
     assert {"cmdstat_lrange", "cmdstat_zrangebyscore"} <= set(many)
     assert not {"cmdstat_keys", "cmdstat_scan", "cmdstat_zscan", "cmdstat_hgetall", "cmdstat_zrange"} & set(many)

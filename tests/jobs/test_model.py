@@ -303,11 +303,14 @@ class LedgerMachine(Clients, RuleBasedStateMachine):
         line = [job for job in self.jobs.values() if job.due and (job.queue, job.step) == (last.queue, last.step)]
         number = self.deliveries[last.id].sequence
         lost = [job for job in line if self.deliveries[job.id].sequence <= number]
-        for job in lost:
-            self.redis.hset(f"vq:job:{job.id}", "due", 0)
+        assert self.ledger.lost(last.queue, last.step, number + 1, 600) == []
+        key = f"vq:looks:{last.queue}:{last.step}"
+        for mark in self.redis.zrange(key, 0, -1):
+            self.redis.zincrby(key, -600_000, mark)
         found = []
         while portion := self.ledger.lost(last.queue, last.step, number + 1, 600):
             found += portion
+        self.redis.delete(key)
         for job in lost:
             self.enqueue(job, front=True)
         self.sent(found)
@@ -383,7 +386,7 @@ class LedgerMachine(Clients, RuleBasedStateMachine):
             pass
         self.ledger.unpark()
         self.ledger.empty_trash(self.ledger.trash(10_000))
-        left = {key for key in self.redis.scan_iter("*", count=1000) if not key.startswith("vq:answer:")}
+        left = {key for key in self.redis.scan_iter("*", count=1000) if not key.startswith(("vq:answer:", "vq:figures:"))}
         assert left <= {"vq:schema", "vq:sequence", "vq:created", "vq:swept"}
 
 
