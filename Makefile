@@ -3,7 +3,8 @@
 #   make demo               the whole stack, one real job of each kind, a table; ends by itself
 #   make run PORT=8000      the whole stack, until Ctrl-C
 #   make test               every test, end to end and browser included
-#   make check              lint, types and unit tests, in under two minutes
+#   make check              lint, types, unit tests and the audit, in under two minutes
+#   make audit              known holes in what is installed, if the list can be reached
 #   make bench              the benchmarks, each beside a baseline in the same run
 #   make docs               the site of docs/, into site/
 #   make install            only .venv
@@ -12,7 +13,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install install-gpu check lint types unit test run demo bench docs clean
+.PHONY: help install install-gpu check audit lint types unit test run demo bench docs clean
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -50,7 +51,12 @@ install-gpu: install
 	CUDA_HOME=$${CUDA_HOME:-/usr/local/cuda} $(BIN)/python -m pip install --disable-pip-version-check \
 		--no-build-isolation --no-deps -r requirements-torch2trt.txt
 
-check: lint types unit
+# The audit goes on beside the tests: it waits for the network, they for the processor.
+check: lint types
+	@$(BIN)/python .ci/audit.py & audit=$$!; $(MAKE) --no-print-directory unit && wait $$audit
+
+audit: install
+	@$(BIN)/python .ci/audit.py
 
 lint: install
 	$(BIN)/ruff check .
