@@ -221,12 +221,11 @@ class BatchSpec(JobOptions, Reuse):
 
 
 class ChapterSpec(JobOptions, VoiceOptions):
-    """A chapter, child of an audiobook; its text is an input blob."""
+    """A chapter, child of an audiobook; its text is an input blob, and so is the dictionary if there is one."""
 
     title: str = ""
     speak_titles: bool = True
     dialogue_voice: Name | None = None
-    dictionary: dict[str, str] = Field(default_factory=dict)
     pauses: dict[str, int] = Field(default_factory=dict)
     loudness: Literal["r128", "acx", "none"] = "r128"
 

@@ -125,6 +125,7 @@ class Audiobooks:
 
     def _children(self, job: Job, book: Book, numbers: Sequence[int], voices: Mapping[int, str]) -> Iterator[Child]:
         options = options_for(job, ChapterSpec)
+        words = self._dictionary(job)
         for number in numbers:
             chapter = book.chapters[number - 1]
             text = ChapterText(number, len(book.chapters), chapter.title, chapter.paragraphs)
@@ -132,7 +133,14 @@ class Audiobooks:
             own = {"voice": voices[number]} if number in voices else {}
             spec = options.model_copy(update={"title": title, **own})
             blob = self.store.put(job.id, text.to_bytes(), name="chapter.json", media_type="application/json")
-            yield Child(number, Kind.CHAPTER, spec, (blob,), {"path": title})
+            yield Child(number, Kind.CHAPTER, spec, (blob, *words), {"path": title})
+
+    def _dictionary(self, job: Job) -> list[Blob]:
+        """Keep the dictionary as a file that all chapters read: the ledger's records must stay small."""
+        words = job.spec.get("dictionary")
+        if not words:
+            return []
+        return [self.store.put(job.id, as_json(words), name="dictionary.json", media_type="application/json")]
 
     def assemble(self, session: Session) -> Output:
         """Join the chapters that were spoken; what is missing is told in the manifest and as a warning."""

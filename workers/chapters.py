@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import json
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 from jobs.files import Store, scratch
@@ -25,6 +27,7 @@ from workers.session import JobFailed, Session
 from workers.speaking import SUBTITLES
 from workers.turns import Turns
 from workers.voices import Row, VoiceEngine
+from workers.voices import front_end as plain_front_end
 
 BOOK_FORMAT = "m4a"
 """An M4B is made of the chapters' AAC, which is copied and not encoded again."""
@@ -33,8 +36,8 @@ DICTIONARIES = 8
 
 
 @functools.lru_cache(maxsize=DICTIONARIES)
-def _front_end(dictionary: tuple[tuple[str, str], ...]) -> FrontEnd:
-    return FrontEnd(dict(dictionary) or None)
+def _front_end(dictionary: bytes) -> FrontEnd:
+    return FrontEnd(json.loads(dictionary))
 
 
 @dataclass(frozen=True)
@@ -52,16 +55,21 @@ class ChapterSpeaker:
         """Do the job of a session. Raises `JobFailed` or `Stop`."""
         job = session.job
         spec = ChapterSpec.model_validate(job.spec)
-        with self.store.open(job.id, job.inputs[0]) as file:
-            text = ChapterText.from_bytes(file.read())
+        data, *words = map(self._read, repeat(job.id), job.inputs)
+        text = ChapterText.from_bytes(data)
+        front_end = _front_end(words[0]) if words else plain_front_end()
         voices = self.engine.entries
         chosen = choose_voice(voices, spec.voice)
-        sentences = _sentences(spec, text)
+        sentences = _sentences(spec, text, front_end)
         run = SentenceRun(session, self.scheduler, self.store, voices, strict=spec.strict)
         run.speak(sentences, chosen, window=self.window, turn=functools.partial(self.turns.to_speak, session))
         session.after_commit.append(run.discard_units)
         with self.turns.to_write(session):
             return self._publish(session, spec, text, run, chosen.voice.sample_rate)
+
+    def _read(self, job_id: str, blob: Blob) -> bytes:
+        with self.store.open(job_id, blob) as file:
+            return file.read()
 
     def _publish(self, session: Session, spec: ChapterSpec, text: ChapterText, run: SentenceRun, rate: int) -> Output:
         job_id = session.job.id
@@ -98,7 +106,7 @@ class ChapterSpeaker:
         ]
 
 
-def _sentences(spec: ChapterSpec, text: ChapterText) -> list[Sentence]:
+def _sentences(spec: ChapterSpec, text: ChapterText, front_end: FrontEnd) -> list[Sentence]:
     style = Style(emotion=spec.emotion or "neutral", speed=spec.speed)
     dialogue = None
     if spec.dialogue_voice:
@@ -106,7 +114,7 @@ def _sentences(spec: ChapterSpec, text: ChapterText) -> list[Sentence]:
     try:
         return script(
             text.chapter,
-            _front_end(tuple(sorted(spec.dictionary.items()))),
+            front_end,
             style=style,
             dialogue=dialogue,
             speak_title=spec.speak_titles,

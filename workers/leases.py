@@ -107,11 +107,13 @@ class LeaseKeeper:
             return [session for session in sessions if now - session.started > self._slice]
         if urgent is None or len(sessions) < self._threads:
             return []
-        # Who only waits for a turn gives up nothing by going; while there is one, nobody leaves his work for an equal.
-        asked = [session for session in sessions if session.idle] or sessions
-        candidates = [session for session in asked if self._may_yield(session, urgent, now)]
+        idle = [session for session in sessions if session.idle]
+        # Who only waits for a turn gives up nothing by going, and while there is one, nobody leaves his work for an
+        # equal. One at a time: if it is its own kind that waits, it will be back, and each beginning costs something.
+        candidates = [session for session in idle or sessions if self._may_yield(session, urgent, now)]
         candidates.sort(key=lambda session: (-session.job.priority, session.started))
-        return candidates[: math.ceil(self._threads / 8)]
+        among_equals = all(urgent >= session.job.priority - 1 for session in candidates)
+        return candidates[: 1 if idle and among_equals else math.ceil(self._threads / 8)]
 
     def _may_yield(self, session: Session, urgent: int, now: float) -> bool:
         seconds = session.seconds_of_work(now)

@@ -75,7 +75,7 @@ def build(drafts: Sequence[Draft], facts: Facts) -> Book:
     return Book(
         title=tidy(facts.title),
         author=tidy(facts.author),
-        language=facts.language.strip(),
+        language=facts.language.strip() or ("zh" if _is_chinese(chapters) else ""),
         chapters=tuple(chapters),
         cover=facts.cover,
         warnings=tuple(facts.warnings),
@@ -89,6 +89,12 @@ def shown_title(chapter: Chapter, number: int) -> str:
         return chapter.title
     chinese = any("\u3400" <= c <= "\u9fff" for p in chapter.paragraphs[:3] for c in p)
     return f"第{number}章" if chinese else f"Chapter {number}"
+
+
+def _is_chinese(chapters: Sequence[Chapter]) -> bool:
+    """Judge by the beginning of each chapter, of which other parts may be quotations."""
+    sample = "".join(chapter.text[:500] for chapter in chapters[:50])
+    return sum("\u3400" <= c <= "\u9fff" for c in sample) > 0.3 * max(1, sum(c.isalnum() for c in sample))
 
 
 def _settle(draft: Draft) -> None:

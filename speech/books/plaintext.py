@@ -49,7 +49,6 @@ def read_plain(data: bytes) -> Book:
             Warned("undecodable", f"{decoded.lost} characters are not valid {decoded.encoding} and are left out")
         )
     lines = _body(decoded.text, facts).replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    facts.language = "zh" if _is_chinese(lines) else ""
     return build(_drafts(lines, facts), facts)
 
 
@@ -72,12 +71,6 @@ def _body(text: str, facts: Facts) -> str:
             facts.title, facts.author = tidy(bracketed["title"]), tidy(bracketed["author"] or "") or facts.author
     end = _GUTENBERG_END.search(text)
     return text[start.end() if start else 0 : end.start() if end else len(text)]
-
-
-def _is_chinese(lines: Sequence[str]) -> bool:
-    sample = "".join(lines[:500])
-    chinese = sum("\u3400" <= c <= "\u9fff" for c in sample)
-    return chinese > 0.3 * max(1, sum(c.isalnum() for c in sample))
 
 
 # --- headings
