@@ -17,6 +17,8 @@ from jobs.answers import Limits
 
 View = TypeVar("View", bound=Callable[..., Any])
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+OWN_PAGES = frozenset({"same-origin", "none"})
+"""What browsers say of requests that a page of this server makes, or a person by the address bar."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def _check() -> None:
         _only_from_here()
         g.identity = Identity(PUBLIC, "admin", _limits({}))
         return
-    _same_site()
+    _same_origin()
     key = _presented_key()
     if key is not None:
         g.identity = Identity(key.owner, key.role, _limits(key.limits))
@@ -111,11 +113,12 @@ def _only_from_here() -> None:
             "loopback_only",
             f"this server has no API keys and answers to localhost only, not to {host[:100]!r}; set VOXQUEUE_API_KEYS",
         )
-    _same_site()
+    _same_origin()
 
 
-def _same_site() -> None:
-    if request.method not in SAFE_METHODS and request.headers.get("Sec-Fetch-Site") == "cross-site":
+def _same_origin() -> None:
+    """Refuse what another page makes a browser do; a sibling domain's and another port's count as other pages."""
+    if request.method not in SAFE_METHODS and request.headers.get("Sec-Fetch-Site", "none") not in OWN_PAGES:
         raise Refusal(403, "cross_site", "another site's page may not change anything here")
 
 

@@ -155,6 +155,20 @@ def test_without_keys_only_this_machine_is_answered(app_of):
     assert_problem(client.post("/v1/stt", data=form, headers=cross), 403, "cross_site")
 
 
+@pytest.mark.parametrize("site", ["cross-site", "same-site", "Same-Origin ", "odd"])
+def test_no_other_page_changes_anything_though_it_shares_the_domain_or_the_machine(app_of, secrets, site):
+    """`same-site` is a page of a sibling domain, or of another port of localhost; cookies go with it."""
+    headers = {"Sec-Fetch-Site": site}
+    for keys in ("", secrets[1]):
+        client = app_of(api_keys=keys).test_client()
+        client.post("/v1/session", json={"key": secrets[0]["anna"]})
+        assert_problem(client.post("/v1/batches", data="x", headers=headers), 403, "cross_site")
+        assert_problem(client.delete("/v1/session", headers=headers), 403, "cross_site")
+        for own in ("same-origin", "none"):
+            assert client.post("/v1/tts", json={"text": "a"}, headers={"Sec-Fetch-Site": own}).status_code == 202
+        assert client.get("/v1/jobs", headers=headers).status_code == 200, "nobody else's page can read the answer"
+
+
 def test_without_keys_any_bearer_is_ignored(client):
     assert client.get("/v1/jobs", headers={"Authorization": "Bearer whatever"}).status_code == 200
 
