@@ -17,11 +17,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import IO, Protocol
 
-from jobs.errors import NotFound, StoreError
+from jobs.errors import JobsError, NotFound, StoreError
 from jobs.ids import is_id
 from jobs.record import Blob
 
 CHUNK = 1024 * 1024
+SCRATCH_FULL = 64 * 1024
+"""Free bytes below which whatever went wrong with a temporary file is taken for want of room."""
 Source = bytes | Path | Iterable[bytes]
 """What can be stored: bytes, a file, or chunks (an upload)."""
 
@@ -95,9 +97,23 @@ def capped(chunks: Iterable[bytes], max_bytes: int | None) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def scratch() -> Iterator[Path]:
-    """Give an empty folder of this host that is removed at the end."""
-    with tempfile.TemporaryDirectory(prefix="voxqueue-") as folder:
-        yield Path(folder)
+    """Give an empty folder of this host that is removed at the end.
+
+    Raises `StoreError` if its disk gets full: what libraries make of that (codecs, zip files) is hard to tell.
+    """
+    with as_store_error("making a temporary folder failed"):
+        opened = tempfile.TemporaryDirectory(prefix="voxqueue-")
+    with opened as folder:
+        try:
+            yield Path(folder)
+        except JobsError:
+            raise
+        except Exception as error:
+            if shutil.disk_usage(folder).free < SCRATCH_FULL:
+                raise StoreError(
+                    "store_full", f"the disk of temporary files ({tempfile.gettempdir()}) is full"
+                ) from error
+            raise
 
 
 @contextlib.contextmanager

@@ -29,16 +29,17 @@ def free_port():
 class ValkeyProcess:
     """A Valkey server on a loopback port of its own; with a folder it keeps its data in an append-only file."""
 
-    def __init__(self, folder=None):
+    def __init__(self, folder=None, appendfsync="always"):
         self.port = free_port()
         self.url = f"redis://127.0.0.1:{self.port}/0"
         self._folder = folder
+        self._appendfsync = appendfsync
         self._process = None
 
     def start(self):
         # Every second would do for a server that is only killed, unless the disk is slow.
         kept = (
-            ["--appendonly", "yes", "--appendfsync", "always", "--dir", str(self._folder)]
+            ["--appendonly", "yes", "--appendfsync", self._appendfsync, "--dir", str(self._folder)]
             if self._folder
             else ["--appendonly", "no"]
         )
@@ -316,3 +317,46 @@ def sentinel_group(tmp_path):
         yield group.start()
     finally:
         group.kill()
+
+
+class TinyDisk:
+    """A disk of 256 KiB in a folder; only root may mount one."""
+
+    SIZE = 256 * 1024
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def mount(self):
+        """Mount it, or skip the test, loudly."""
+        self.folder.mkdir()
+        command = ["mount", "-t", "tmpfs", "-o", f"size={self.SIZE}", "tmpfs", str(self.folder)]
+        if os.geteuid() != 0 or subprocess.run(command, capture_output=True, check=False).returncode:
+            pytest.skip("NO RIGHT TO MOUNT A SMALL DISK: full and read-only disks are tested by their error codes only")
+        return self
+
+    def make_read_only(self):
+        subprocess.run(["mount", "-o", "remount,ro", str(self.folder)], check=True)
+
+    def make_writable(self):
+        subprocess.run(["mount", "-o", "remount,rw", str(self.folder)], check=True)
+
+    def fill(self):
+        """Leave not a byte."""
+        with contextlib.suppress(OSError), (self.folder / "filler").open("wb", buffering=0) as file:
+            while file.write(bytes(512)):
+                pass
+
+    def make_room(self):
+        (self.folder / "filler").unlink()
+
+    def unmount(self):
+        subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
+
+
+@pytest.fixture
+def tiny_disk(tmp_path):
+    """Give a small disk that can be filled and made read-only."""
+    disk = TinyDisk(tmp_path / "tiny").mount()
+    yield disk
+    disk.unmount()

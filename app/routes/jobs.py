@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Annotated
 
 from flask import Blueprint, Response, jsonify, request
@@ -11,7 +12,7 @@ from app.access import identity
 from app.bodies import validate
 from app.problems import Refusal
 from app.services import services
-from jobs.errors import Conflict, NotFound
+from jobs.errors import Conflict, NotFound, StoreError
 from jobs.events import wait_until_terminal
 from jobs.queries import MAX_PAGE, Page
 from jobs.record import Job
@@ -20,6 +21,7 @@ from jobs.states import Kind, Status
 from jobs.view import job_view
 
 blueprint = Blueprint("jobs", __name__)
+log = logging.getLogger(__name__)
 LONGEST_WAIT = 60
 
 
@@ -129,5 +131,8 @@ def delete(job_id: str) -> Response:
     own_job(job_id)
     services().ledger.delete(job_id)
     services().kept.forget(job_id)
-    services().store.remove_job(job_id)  # the sweeper looks again, for what a worker was just writing
+    try:
+        services().store.remove_job(job_id)  # the sweeper looks again, for what a worker was just writing
+    except StoreError as error:  # the record is gone, and that is what was asked for
+        log.warning("job %s is deleted, its files are not (%s); the sweeper removes them", job_id, error.detail)
     return Response(status=204)

@@ -14,11 +14,12 @@ import pytest
 
 from jobs.connect import connect
 from jobs.errors import NotFound, StoreError
-from jobs.files import DiskStore, TooLarge
+from jobs.files import DiskStore, TooLarge, scratch
 from jobs.ids import child_id, new_id
 from jobs.record import Blob
 from jobs.remote_files import FsspecStore, RedisStore, store_of
 from jobs.settings import Settings
+from tests.conftest import TinyDisk
 
 
 @pytest.fixture
@@ -213,12 +214,53 @@ class TestDisk:
             DiskStore(tmp_path / "jobs").put(new_id(), b"x")
 
     def test_a_full_disk(self, tiny_disk):
-        store, job_id = DiskStore(tiny_disk / "jobs"), new_id()
+        store, job_id = DiskStore(tiny_disk.folder / "jobs"), new_id()
         with pytest.raises(StoreError) as failed:
             store.put(job_id, (bytes(10_000) for _ in range(100)))
         assert failed.value.code == "store_full"
-        assert files_under(tiny_disk) == []
+        assert files_under(tiny_disk.folder) == []
         assert store.put(job_id, b"small").bytes == 5
+
+    def test_a_disk_that_has_become_read_only(self, tiny_disk):
+        store, job_id = DiskStore(tiny_disk.folder / "jobs"), new_id()
+        blob = store.put(job_id, b"kept")
+        tiny_disk.make_read_only()
+        for call in (
+            lambda: store.put(job_id, b"new"),
+            lambda: store.put(new_id(), b"new"),
+            lambda: store.remove(job_id, [blob.key]),
+            lambda: store.remove_job(job_id),
+        ):
+            with pytest.raises(StoreError) as failed:
+                call()
+            assert failed.value.code == "store_read_only"
+        assert store.open(job_id, blob).read() == b"kept"
+
+
+class TestScratch:
+    @pytest.mark.parametrize("library_says", [None, RuntimeError("System error.")])
+    def test_a_full_disk_is_named_whatever_a_library_makes_of_it(self, tiny_disk, monkeypatch, library_says):
+        monkeypatch.setattr("tempfile.tempdir", str(tiny_disk.folder))
+
+        def write(file):
+            try:
+                file.write_bytes(bytes(2 * TinyDisk.SIZE))
+            except OSError as error:
+                raise library_says or error from None
+
+        with pytest.raises(StoreError) as failed, scratch() as folder:
+            write(folder / "sound.wav")
+        assert failed.value.code == "store_full"
+        assert files_under(tiny_disk.folder) == []
+
+    def test_other_errors_stay_what_they_are(self, monkeypatch):
+        with pytest.raises(ZeroDivisionError), scratch():
+            raise ZeroDivisionError
+
+    def test_no_place_for_temporary_files(self, monkeypatch, tmp_path):
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "gone"))
+        with pytest.raises(StoreError, match="making a temporary folder"), scratch():
+            pass
 
 
 class TestRedis:
@@ -270,17 +312,3 @@ def limited_files(size):
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
-@pytest.fixture
-def tiny_disk(tmp_path):
-    """Give a disk of 256 KiB; only root may mount one."""
-    import subprocess
-
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(folder)]
-    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("no right to mount a small disk here: the full disk is tested by its error code only")
-    yield folder
-    subprocess.run(["umount", str(folder)], check=True)
