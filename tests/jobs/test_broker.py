@@ -6,8 +6,9 @@ import logging
 import pytest
 from celery import Celery
 from kombu import Consumer, Queue
+from redis.connection import AbstractConnection
 
-from jobs.broker import UNKNOWN, Broker, list_name
+from jobs.broker import AT_ONCE, UNKNOWN, Broker, list_name
 from jobs.ledger import Claim, Refusal
 from jobs.states import Kind, Phase
 
@@ -292,3 +293,28 @@ def _fill(redis, count):
     redis.eval(FILL, 0, int(redis.get("vq:sequence")) + 1, count)
     assert json.loads(redis.lindex("tts:4", 0))["headers"]["sequence"] == int(redis.get("vq:sequence")) - 1
     assert redis.llen("tts:4") == count + 9
+
+
+def test_many_messages_are_one_round_trip_and_all_come(desk, broker, redis, monkeypatch):
+    ids = [desk.submit() for _ in range(AT_ONCE + 50)]
+    broker.send([desk.sent[ids[0]]])  # connects
+    sent = AbstractConnection.send_packed_command
+    trips = []
+
+    def count(connection, command, check_health=True):
+        trips.append(command)
+        return sent(connection, command, check_health=check_health)
+
+    monkeypatch.setattr(AbstractConnection, "send_packed_command", count)
+    broker.send(desk.sent[job_id] for job_id in ids[1:])
+    assert len(trips) == 2
+    found = [json.loads(message)["headers"]["id"] for message in redis.lrange("tts:4", 0, -1)]
+    assert found == list(reversed(ids))
+
+
+def test_messages_of_a_lost_connection_are_sent_again_together(desk, broker, redis):
+    ids = [desk.submit() for _ in range(3)]
+    broker.send([desk.sent[ids[0]]])
+    redis.client_kill_filter(_type="normal", skipme=True)
+    broker.send(desk.sent[job_id] for job_id in ids[1:])
+    assert {json.loads(message)["headers"]["id"] for message in redis.lrange("tts:4", 0, -1)} == set(ids)
