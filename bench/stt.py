@@ -145,8 +145,9 @@ def differences(clips: list[Clip], library: list[str], ours: list[str]) -> Itera
 def hours(clip: Clip, folder: Path, options: argparse.Namespace) -> Iterator[str]:
     recording = repeated(folder / "hours.flac", clip, options.hours * 3600)
     yield "### Hours\n"
-    yield from stt_hours.prepared(recording)
-    yield from stt_hours.through_the_queue(recording, folder, options.threads)
+    windows, report = stt_hours.prepared(recording)
+    yield report
+    yield from stt_hours.through_the_queue(recording, windows, folder, options.threads)
 
 
 def measure(folder: Path, options: argparse.Namespace) -> Iterator[str]:

@@ -18,10 +18,12 @@ from jobs.ledger import Ledger
 
 ROOT = Path(__file__).parents[1]
 LOOK_SECONDS = 0.5
+REPORT_SECONDS = 5
+"""By then a worker has told of its last batch."""
 
 
-def prepared(clip: Clip) -> Iterator[str]:
-    """Peak memory of a process that prepares the recording: decoding, finding speech, cutting, features."""
+def prepared(clip: Clip) -> tuple[int, str]:
+    """Peak memory of a process that prepares the recording; returns its windows, and what to report."""
     script = (
         "import sys, time; from pathlib import Path; from speech.stt import Recognizer, DecodeOptions\n"
         "peak = lambda: int(Path('/proc/self/status').read_text().split('VmHWM:')[1].split()[0]) // 1024\n"
@@ -34,13 +36,13 @@ def prepared(clip: Clip) -> Iterator[str]:
         [sys.executable, "-c", script, str(clip.path)], cwd=ROOT, check=True, capture_output=True, text=True
     )
     seconds, chunks, base, peak, took = done.stdout.split()
-    yield (
+    return int(chunks), (
         f"Preparing {float(seconds) / 3600:.2f} h (decode, find speech, cut into {chunks} windows of 10 s, features): "
         f"{took} s of processor, peak {peak} MB, of which {base} MB before it began.\n"
     )
 
 
-def through_the_queue(clip: Clip, folder: Path, threads: int) -> Iterator[str]:
+def through_the_queue(clip: Clip, windows: int, folder: Path, threads: int) -> Iterator[str]:
     """The whole job with the demo model; its worker is killed half-way, and another one goes on."""
     with Queue("demo", folder / "hours-stack", threads) as queue:
         peaks, over = Peaks(queue.stack.processes), threading.Event()
@@ -57,19 +59,20 @@ def through_the_queue(clip: Clip, folder: Path, threads: int) -> Iterator[str]:
             ledger, job_id = Ledger(connect(queue.stack.redis_url)), place.rpartition("/")[2]
             kept, killed, went_on = _kill_half_way(queue, place, lambda: set(ledger.units(job_id)), clip.seconds)
             job = queue.wait(place)
+            took = time.monotonic() - began
         finally:
             over.set()
             watcher.join()
-        took = time.monotonic() - began
         heard = queue.text(job)
+        time.sleep(REPORT_SECONDS)
         [worker] = [worker for worker in queue.client.get("/v1/workers").json()["data"] if worker["kind"] == "stt"]
-    # The demo model gives each window one unit: what the second worker ran and the first had kept is more than all.
+    # What the second worker ran and the first had kept is more than all by what was done twice.
     yield (
         f"{clip.seconds / 3600:.2f} h through the queue in {took:.0f} s (demo model): peak of the STT worker "
         f"{peaks.bytes['worker_stt'] / 2**20:.0f} MB, attempts {job['attempt']}, "
         f"CER {character_error_rate([(clip.text, heard)]):.2%}. Its worker was killed when {kept} windows were "
         f"finished ({killed:.0f} s of audio); {went_on:.1f} s later the next attempt finished a new one. The second "
-        f"worker ran {worker['units']} windows.\n"
+        f"worker ran {worker['units']} windows, of {windows} in all.\n"
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -123,17 +124,35 @@ def test_too_long_prompt_and_hotwords_are_cut_to_what_the_model_takes(random_rec
     assert random_recognizer.decode([chunk(audio, options)])[0].index == 0
 
 
-def test_only_failed_rows_climb_the_temperatures(recognizer: Recognizer) -> None:
-    """Noise that is taken for speech fails at temperature 0; the sentence beside it keeps its words from there."""
-    noise = np.random.default_rng(3).standard_normal(4 * RATE).astype(np.float32) * 0.1
-    mumble = np.interp(np.arange(3 * RATE) / 3, np.arange(RATE), sentence(4).audio[:RATE]).astype(np.float32)
+class Noting:
+    """A model that notes the rows and the temperature of each run."""
+
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self.runs: list[tuple[int, float]] = []
+
+    def generate(self, features: Any, prompts: list[list[int]], **options: Any) -> Any:
+        self.runs.append((len(prompts), options.get("sampling_temperature", 0.0)))
+        return self._model.generate(features, prompts, **options)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._model, name)
+
+
+def test_only_failed_rows_climb_the_temperatures(recognizer: Recognizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sentence played backwards is guessed at; the one beside it keeps its words of temperature 0."""
+    model = Noting(recognizer.decoder._model)
+    monkeypatch.setattr(recognizer.decoder, "_model", model)
     options = DecodeOptions(language="zh")
     spoken = sentence(1)
-    rows = [chunk(noise, options), chunk(spoken.audio, options), chunk(mumble[: 3 * RATE], options)]
+    backwards = [sentence(number).audio[::-1].copy() for number in (0, 6)]
+    rows = [chunk(backwards[0], options), chunk(spoken.audio, options), chunk(backwards[1], options)]
     results = recognizer.decode(rows)
 
     assert results[1].text == spoken.text
     assert {segment.temperature for segment in results[1].segments} == {0.0}
+    assert model.runs[:2] == [(3, 0.0), (2, 0.2)], "all rows, and then those that failed"
+    assert [temperature for _, temperature in model.runs] == sorted(temperature for _, temperature in model.runs)
 
 
 def test_a_row_that_repeats_itself_is_tried_again_and_the_attempt_that_does_not_is_kept(

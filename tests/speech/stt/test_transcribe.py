@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from speech.audio import encode
 from speech.errors import AudioError
 from speech.stt import DecodeOptions, OptionError, Recognizer
 
@@ -191,6 +192,21 @@ def test_a_truncated_file_is_transcribed_as_far_as_it_goes(recognizer: Recognize
     [warning] = heard.warnings
     assert warning.at == pytest.approx(len(audio) / RATE / 2, abs=0.1)
     assert f"{warning.at:.2f}" in warning.detail
+
+
+def test_a_hole_in_a_file_costs_its_words_only_and_the_place_is_told(recognizer: Recognizer, tmp_path: Path) -> None:
+    _, audio = said([1, 3, 5, 2])
+    encode(tmp_path / "a.m4a", [audio], rate=RATE, format="m4a")
+    data = bytearray((tmp_path / "a.m4a").read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 2000] = bytes(2000)
+    (tmp_path / "a.m4a").write_bytes(data)
+    [heard] = recognizer.transcribe([tmp_path / "a.m4a"], language="zh")
+
+    assert heard.text.startswith(sentence(1).text)
+    assert heard.text.endswith(sentence(2).text)
+    assert {warning.code for warning in heard.warnings} == {"damaged"}
+    assert heard.warnings[0].at == pytest.approx(len(audio) / RATE / 2, abs=1.0)
 
 
 def test_a_recording_longer_than_the_limit_is_refused_with_the_limit(recognizer: Recognizer, tmp_path: Path) -> None:
