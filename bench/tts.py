@@ -51,23 +51,35 @@ def page_faults():
 
 def speak(voice, lines, slots, watch):
     """Run the stages of `Voice.render` one after the other, timed; return mels and waves."""
-    import torch
-
     from speech.tts.acoustic import ENCODER_SYMBOLS, AcousticInput, similar_groups
+    from speech.tts.crew import share_out
     from speech.tts.decoding import DecoderInput, decode
+    from speech.tts.voice import ROWS_WORTH_A_CORE
 
-    acoustic, vocoder = voice._acoustic, voice._vocoder  # noqa: SLF001 - the stages are timed apart
-    with torch.inference_mode():
-        inputs = [AcousticInput(acoustic.symbols.encode(line)) for line in lines]
+    acoustic, vocoder, crew = voice._acoustic, voice._vocoder, voice._crew  # noqa: SLF001 - the stages are timed apart
+    inputs = [AcousticInput(acoustic.symbols.encode(line)) for line in lines]
+    parts = share_out([len(one.ids) for one in inputs], min(crew.count, -(-len(lines) // ROWS_WORTH_A_CORE)))
+
+    def encode(part):
         memories = {}
-        for group in similar_groups([len(one.ids) for one in inputs], ENCODER_SYMBOLS):
-            made = watch.time("encoder", lambda group=group: acoustic.memories([inputs[n] for n in group])[0])
+        for group in similar_groups([len(inputs[n].ids) for n in part], ENCODER_SYMBOLS):
+            made, _ = acoustic.memories([inputs[part[n]] for n in group])
             memories.update(zip(group, made, strict=True))
-        rows = [memories[n] for n in range(len(lines))]
-        given = [DecoderInput(one.vectors, one.band) for one in rows]
-        decoded = watch.time("decoder", decode, acoustic.decoder, given, slots)
-        mels = watch.time("postnet", acoustic.postnet.rows, decoded, [one.frames for one in rows])
-        waves = watch.time("vocoder", vocoder, mels, [0] * len(mels))
+        return [memories[n] for n in range(len(part))]
+
+    def decoded(rows):
+        return decode(acoustic.decoder, [DecoderInput(one.vectors, one.band) for one in rows], slots)
+
+    def finish(pair):
+        made, rows = pair
+        return acoustic.postnet.rows(made, [one.frames for one in rows])
+
+    memories = watch.time("encoder", crew.map, encode, parts)
+    frames = watch.time("decoder", crew.map, decoded, memories)
+    finished = watch.time("postnet", crew.map, finish, list(zip(frames, memories, strict=True)))
+    by_number = {n: mel for part, some in zip(parts, finished, strict=True) for n, mel in zip(part, some, strict=True)}
+    mels = [by_number[n] for n in range(len(lines))]
+    waves = watch.time("vocoder", vocoder, mels, [0] * len(mels))
     return [mel.numpy() for mel in mels], waves
 
 

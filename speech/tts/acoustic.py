@@ -151,7 +151,9 @@ class Sambert(Network):
         """Speak lines of any lengths, each exactly as alone; at most ``slots`` rows are decoded at a time."""
         if not lines:
             return []
-        # cuDNN's TF32 has ten bits: enough to move a duration over a rounding step.
+        if self.emotions.weight.device.type == "cpu":
+            return self._spoken(lines, slots)
+        # cuDNN's TF32 has ten bits: enough to move a duration over a rounding step. (The flags are the process's own.)
         with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
             return self._spoken(lines, slots)
 

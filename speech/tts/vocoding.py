@@ -14,8 +14,9 @@ from speech.device import Device, cpu_has_bfloat16
 from speech.errors import DeviceError, SpeechError
 from speech.tts import tensorrt
 from speech.tts.checkpoint import NetworkFiles
+from speech.tts.crew import Crew
 from speech.tts.source import HarmonicSource
-from speech.tts.stagewise import run_stagewise
+from speech.tts.stagewise import run_rows
 from speech.tts.vocoder import Generator, load_vocoder
 from speech.tts.windows import WindowRunner, Windows
 
@@ -39,7 +40,8 @@ class Vocoder:
         generator: Generator,
         source: HarmonicSource | None,
         device: Device,
-        precision: str = "float32",
+        precision: str,
+        crew: Crew,
         runner: WindowRunner | None = None,
     ) -> None:
         # An engine has its own precision inside; what goes in and out of it is float32.
@@ -48,6 +50,7 @@ class Vocoder:
         self.generator = generator.to(device.torch_name).to(self.dtype)
         self.source = None if source is None else source.to(device.torch_name)
         self.device = device
+        self.crew = crew
         self.engine = "tensorrt" if runner else "torch"
         self.note = ""
         self.hop_length = generator.hop_length
@@ -70,7 +73,7 @@ class Vocoder:
         inputs = [placed[number][:, : self.generator.mels].t().to(self.dtype) for number in speaking]
         excitations = None
         if self.source is not None:
-            excitations = [self._excitation(placed[number], seeds[number]) for number in speaking]
+            excitations = self.crew.map(lambda number: self._excitation(placed[number], seeds[number]), speaking)
         waves = [np.zeros(0, dtype=np.float32) for _ in mels]
         for number, wave in zip(speaking, self._run(inputs, excitations), strict=True):
             waves[number] = wave.to(torch.float32).cpu().numpy()
@@ -86,11 +89,10 @@ class Vocoder:
             return []
         if self.windows is not None:
             return self.windows.run(self.runner, mels, excitations)
-        sources: Sequence[Tensor | None] = excitations or [None] * len(mels)
-        return [run_stagewise(self.generator, mel, one) for mel, one in zip(mels, sources, strict=True)]
+        return run_rows(self.generator, mels, excitations or [None] * len(mels), self.crew)
 
 
-def load_vocoding(files: NetworkFiles, device: Device, precision: str, engine: str) -> Vocoder:
+def load_vocoding(files: NetworkFiles, device: Device, precision: str, engine: str, crew: Crew) -> Vocoder:
     """Load a vocoder and choose how it runs.
 
     ``engine``: ``torch``; ``tensorrt`` (strict); ``auto``, which takes TensorRT on a GPU if it can be had and says in
@@ -112,7 +114,7 @@ def load_vocoding(files: NetworkFiles, device: Device, precision: str, engine: s
     if device.kind == "cpu" and precision == "bfloat16" and not cpu_has_bfloat16():
         note = f"{device.name} has no bfloat16 instructions: float32 would be faster"
         log.warning("%s", note)
-    vocoder = Vocoder(generator, source, device, precision, runner)
+    vocoder = Vocoder(generator, source, device, precision, crew, runner)
     vocoder.note = note
     return vocoder
 

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import torch
 
+from speech.tts.crew import Crew
 from speech.tts.pcm import to_int16
-from speech.tts.stagewise import run_stagewise
+from speech.tts.stagewise import run_rows, run_stagewise
 from speech.tts.vocoder import context, load_vocoder
 from speech.tts.windows import Windows, gap_frames
 
@@ -34,6 +35,16 @@ def test_pieces_of_any_size_change_nothing(vocoder, numbers, difference):
     for key in vocoder.keys if numbers > 1 else ("v1", "v2"):
         made = run_stagewise(vocoder.generator, vocoder.mel(key), vocoder.silent_source(key), numbers)
         assert difference(made, vocoder.wave(key)) < WAVE, key
+
+
+@pytest.mark.parametrize("cores", [2, 5])
+def test_cores_side_by_side_change_nothing_for_many_rows_and_for_few(vocoder, cores, difference):
+    keys = vocoder.keys
+    for some in (keys, keys[-1:]):
+        sources = [vocoder.silent_source(key) for key in some]
+        waves = run_rows(vocoder.generator, [vocoder.mel(key) for key in some], sources, Crew(cores))
+        for key, wave in zip(some, waves, strict=True):
+            assert difference(wave, vocoder.wave(key)) < WAVE, key
 
 
 @pytest.mark.parametrize(("extra", "rows", "fixed"), [(1, 3, True), (7, 2, False), (64, 2, True)])

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from speech.errors import DeviceError, ModelError, TextError
 from speech.tts import Line, Voice
@@ -61,6 +62,21 @@ def test_a_batch_gives_what_its_rows_give_alone(demo, lines, difference):
         alone = demo.synthesize_symbols([line])[0]
         assert difference(one, alone) < 1e-3
         assert difference(two, alone) < 1e-3
+
+
+def test_cores_side_by_side_give_what_one_gives(demo, lines, difference):
+    usual = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        voice = Voice.load("demo")
+    finally:
+        torch.set_num_threads(usual)
+    many = lines * (40 // len(lines) + 1)  # enough for a core to get rows of its own
+    for one, other in zip(voice.render(many), demo.render(many), strict=True):
+        assert (one.durations == other.durations).all()
+        assert difference(one.audio, other.audio) < 1e-3
+    with pytest.raises(TextError, match="line 1"):
+        voice.render([lines[0], "{}"])
 
 
 def test_the_seed_decides_the_noise_and_nothing_else_does(demo, lines, difference):
