@@ -29,6 +29,7 @@ class RecognizerEngine:
             functools.partial(_load, settings=settings, threads=threads),
             default=settings.stt_model,
             max_bytes=_weights_limit(settings),
+            idle_seconds=settings.idle_unload_seconds,
             offered=lambda: offered(settings.stt_model, cache),
         )
         """What task threads prepare and assemble with; it needs no model in memory."""
@@ -63,8 +64,10 @@ class RecognizerEngine:
         return self.pool.bucket(payload)
 
     def run(self, payloads: Sequence[Chunk]) -> Sequence[ChunkResult]:
-        """Decode a batch."""
-        return self.pool.decode(payloads)
+        """Decode a batch. Models that were not used for long leave memory; all do where nothing is done at all."""
+        results = self.pool.decode(payloads)
+        self.pool.unload_idle()
+        return results
 
     def warm_up_tasks(self) -> None:
         """Nothing: the voice activity detector loads in the blink of an eye."""
