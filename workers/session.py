@@ -62,6 +62,8 @@ class Session:
         self.started = time.monotonic()
         self.on_wish: Callable[[], None] = _nothing
         """Called on the wishing thread, to wake a task thread that waits for results."""
+        self.idle = False
+        """Whether it only waits for its turn: then it is the first to give its thread back."""
         self.after_commit: list[Callable[[], None]] = []
         """Tidying up that waits until the result is visible: what a next attempt would need goes last."""
         self._prepared = 0.0
@@ -119,6 +121,11 @@ class Session:
         finally:
             self.on_wish = _nothing
         self.check()
+
+    def insist(self) -> None:
+        """Like `check`, but go on if only the thread is wanted: for the end of a job, which would start again."""
+        if self._wish is not Wish.YIELD:
+            self.check()
 
     @contextlib.contextmanager
     def preparing(self) -> Iterator[None]:
