@@ -18,6 +18,7 @@ SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+DEV_STAMP := $(VENV)/.installed-dev
 DOCS_STAMP := $(VENV)/.installed-docs
 PORT ?= 8000
 # `make bench BENCHES=submit` runs one. bench.chaos, a soak test, is run by itself.
@@ -30,9 +31,12 @@ PYTHON ?= $(shell for p in python3.11 python3.12 python3.13 python3.14 python3; 
 help:
 	@sed -n 's/^#   \(make .*\)/\1/p' Makefile
 
+# With a terminal pip shows how far it is; a log gets a line for each step.
+PIP = $(BIN)/python -m pip install --disable-pip-version-check $$([ -t 1 ] || echo --quiet)
+
 install: $(STAMP)
 
-$(STAMP): requirements.txt requirements-dev.txt pyproject.toml
+$(STAMP): requirements.txt pyproject.toml
 	@if [ ! -x $(BIN)/python ]; then \
 		if [ -z "$(PYTHON)" ]; then \
 			echo "No Python >= 3.11 with the venv module on PATH. On Debian or Ubuntu: apt install python3 python3-venv" >&2; \
@@ -41,8 +45,14 @@ $(STAMP): requirements.txt requirements-dev.txt pyproject.toml
 		$(PYTHON) -m venv $(VENV); \
 		$(BIN)/python -m pip install --quiet --disable-pip-version-check wheel; \
 	fi
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -r requirements-dev.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
+	@echo "Installing the pinned libraries into $(VENV). The first time that takes minutes: PyTorch is large."
+	@$(PIP) -r requirements.txt
+	@$(PIP) --quiet --no-deps -e .
+	@touch $@
+
+# What only tests, checks and benchmarks need; who runs the program does not wait for it.
+$(DEV_STAMP): $(STAMP) requirements-dev.txt
+	@$(PIP) -r requirements.txt -r requirements-dev.txt
 	@touch $@
 
 # torch2trt asks for CUDA_HOME while it is set up, though it compiles nothing; any value will do.
@@ -52,23 +62,23 @@ install-gpu: install
 		--no-build-isolation --no-deps -r requirements-torch2trt.txt
 
 # The audit goes on beside the tests: it waits for the network, they for the processor.
-check: lint types
+check: $(DEV_STAMP) lint types
 	@$(BIN)/python .ci/audit.py & audit=$$!; $(MAKE) --no-print-directory unit && wait $$audit
 
-audit: install
+audit: $(DEV_STAMP)
 	@$(BIN)/python .ci/audit.py
 
-lint: install
+lint: $(DEV_STAMP)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-types: install
+types: $(DEV_STAMP)
 	$(BIN)/mypy
 
-unit: install
+unit: $(DEV_STAMP)
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal -m "not e2e and not slow and not browser and not gpu"
 
-test: install $(DOCS_STAMP)
+test: $(DEV_STAMP) $(DOCS_STAMP)
 	$(BIN)/python -m pytest
 
 # --with-parent: what ends make, however hard, ends the stack too.
@@ -78,7 +88,7 @@ run: install
 demo: install
 	@exec $(BIN)/python -m app.demo
 
-bench: install
+bench: $(DEV_STAMP)
 	@for name in $(BENCHES); do echo; echo "== bench.$$name"; $(BIN)/python -m bench.$$name; done
 
 # The variable silences an announcement about the next generation of the tool.
@@ -86,7 +96,7 @@ docs: $(DOCS_STAMP)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 $(DOCS_STAMP): $(STAMP) requirements-docs.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	@$(PIP) -r requirements.txt -r requirements-docs.txt
 	@touch $@
 
 clean:
