@@ -190,6 +190,7 @@ def alert_goes_off(promtool, folder, name, series, *, minutes, labels):
     return re.search(rf"got:\[\s*0:\s*Labels:\{{alertname=\"{name}\"", done.stderr + done.stdout) is not None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "broken", "sound"),
     [
