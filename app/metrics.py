@@ -92,6 +92,8 @@ BATCH_UNITS = _histogram("batch_units", "queue", "Units of a batch")
 UNIT_WAIT = _histogram("unit_wait_seconds", "queue", "Wait of a unit for its batch")
 RECOVERED = _counter("recoveries", "", "Jobs taken back from workers that died")
 RESENT = _counter("resent", "", "Jobs whose message was lost and sent again")
+ORPHANS = _counter("orphans", "", "Folders of files that belonged to no job and were removed")
+WITHOUT_FILES = _counter("jobs_without_files", "", "Jobs that had succeeded and lost their files")
 WORKER_UP = _gauge("worker_up", "worker kind device engine", "A live worker, and what it runs on")
 FROM_WORKERS: Mapping[str, Family] = {
     "jobs": _counter("worker_jobs", "worker kind", "Jobs claimed since the worker's start"),
@@ -109,9 +111,16 @@ FROM_WORKERS: Mapping[str, Family] = {
     "gpu_memory_total_bytes": _gauge("gpu_memory_total_bytes", "worker kind", "Of the worker's GPU"),
     "gpu_utilization_ratio": _gauge("gpu_utilization_ratio", "worker kind", "Share of time in which the GPU ran"),
 }
+OF_SWEEPERS = (
+    (RECOVERED, "recovered"),
+    (RESENT, "resent"),
+    (ORPHANS, "orphans"),
+    (WITHOUT_FILES, "without_files"),
+)
 FAMILIES: tuple[Family, ...] = (
     UP, JOBS, ENDED, ERRORS, WAIT, RUN, AUDIO, CHARACTERS, QUEUE, MESSAGES, OPEN_CHARACTERS, OPEN_AUDIO, BACKLOG, HOLDS,
-    FACTOR, *FROM_ENGINES.values(), BATCH_UNITS, UNIT_WAIT, RECOVERED, RESENT, WORKER_UP, *FROM_WORKERS.values(),
+    FACTOR, *FROM_ENGINES.values(), BATCH_UNITS, UNIT_WAIT, RECOVERED, RESENT, ORPHANS, WITHOUT_FILES,
+    WORKER_UP, *FROM_WORKERS.values(),
 )  # fmt: skip
 
 
@@ -200,7 +209,7 @@ def _of_engines(picture: Picture) -> Iterator[Metric]:
         yield _filled(family, (((queue,), picture.engines[queue].get(name, 0)) for queue in ENGINES))
     for family, name, bounds in ((BATCH_UNITS, "rows", ROWS), (UNIT_WAIT, "unit_wait", UNIT_SECONDS)):
         yield _histograms(family, ((queue, buckets(picture.engines[queue], name, bounds)) for queue in ENGINES))
-    for family, name in ((RECOVERED, "recovered"), (RESENT, "resent")):
+    for family, name in OF_SWEEPERS:
         yield _filled(family, [((), sum(picture.engines[queue].get(name, 0) for queue in QUEUES))])
 
 

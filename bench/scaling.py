@@ -68,7 +68,6 @@ class SimulatedWorker(threading.Thread):
 
         from jobs.broker import Broker
         from jobs.connect import connect
-        from jobs.files import DiskStore
         from jobs.ledger import Ledger
         from jobs.registry import Registry
         from jobs.settings import settings
@@ -81,7 +80,7 @@ class SimulatedWorker(threading.Thread):
         celery = Celery("bench")
         celery.config_from_object("celeryconfig")
         broker, webhooks = Broker(celery, self._redis), Webhooks(self._ledger, settings())
-        self._sweeper = Sweeper(self._ledger, broker, DiskStore(folder), webhooks, settings(), worker=name)
+        self._sweeper = Sweeper(self._ledger, broker, webhooks, settings(), worker=name)
         self._claims = []
         self._renew_due = self._report_due = 0.0
 

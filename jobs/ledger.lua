@@ -484,6 +484,17 @@ function ledger.commit(a)
   return { ok = true, wake = finish(a.id, a.status, now_ms(), a.output, a.error) }
 end
 
+-- The files of a result are gone from the store: the job has failed, as far as anybody can use it, and may be retried.
+function ledger.lose_files(a)
+  local status, version, error = fields(a.id, 'status', 'version', 'error')
+  if status == 'failed' and error == a.error then return { ok = true } end
+  if status ~= 'succeeded' or tonumber(version) ~= a.version then return { ok = false } end
+  move(a.id, 'failed', now_ms())
+  set(a.id, 'output', a.output, 'error', a.error)
+  announce(a.id)
+  return { ok = true }
+end
+
 -- A job goes back to its line, or ends there if it is to be canceled. Answers the delivery to send.
 local function give_back(id, front, now)
   if is_flagged(id) then return finish(id, 'canceled', now) end

@@ -209,6 +209,12 @@ class Ledger:
         """End the job as canceled, after the signal `cancel`. Raises `LeaseLost`."""
         return self._commit(claim, Status.CANCELED, output="", error="")
 
+    def lose_files(self, job: Job, problem: Problem) -> bool:
+        """Fail a job that had succeeded, since its files are gone; False if it has changed since it was read."""
+        output = {name: value for name, value in job.output.items() if name != "files"}
+        arguments = {"output": json.dumps(output | {"files": []}), "error": json.dumps(problem.to_json())}
+        return bool(self._call("lose_files", id=job.id, version=job.version, **arguments)["ok"])
+
     def release(self, claim: Claim, *, front: bool) -> Delivery | None:
         """Give the job back unfinished, to the front of its line (drain) or to the back (slice). Raises `LeaseLost`."""
         return Delivery.parse(self._fenced("release", claim, front=front).get("delivery"))

@@ -26,8 +26,8 @@ MOVES: dict[Status, frozenset[Status]] = {
     Status.QUEUED: frozenset({Status.RUNNING, Status.CANCELED}),
     # Back to queued: a released slice, a drain, or a worker that died.
     Status.RUNNING: frozenset({Status.QUEUED, Status.SUCCEEDED, Status.FAILED, Status.CANCELED}),
-    # Retry. A parent that succeeded with failed children runs again for these.
-    Status.SUCCEEDED: frozenset({Status.RUNNING}),
+    # Retry. A parent that succeeded with failed children runs again for these. Failed: its files are lost.
+    Status.SUCCEEDED: frozenset({Status.RUNNING, Status.FAILED}),
     Status.FAILED: frozenset({Status.QUEUED, Status.RUNNING}),
     Status.CANCELED: frozenset({Status.QUEUED, Status.RUNNING}),
 }

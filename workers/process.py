@@ -38,6 +38,7 @@ from workers.reuse import Reusing
 from workers.runner import Handler, Runner
 from workers.slots import count_cores
 from workers.sweeper import Sweeper
+from workers.tidying import Tidier
 from workers.watchdog import Check, ConsumerDeaf, EngineStalled, Watchdog
 
 log = logging.getLogger(__name__)
@@ -79,7 +80,8 @@ class WorkerProcess:
         self.webhooks = Webhooks(self.ledger, settings)
         self.leases = LeaseKeeper(self.ledger, kind, threads=threads, slice_seconds=settings.slice_seconds)
         self.runner = Runner(self.ledger, self.broker, self.leases, Gate(), self.identity)
-        self.sweeper = Sweeper(self.ledger, self.broker, self.store, self.webhooks, settings, worker=name)
+        self.sweeper = Sweeper(self.ledger, self.broker, self.webhooks, settings, worker=name)
+        self.tidier = Tidier(self.ledger, self.store, settings, worker=name)
         self.engine: WorkerEngine | None = None
         self.scheduler: BatchScheduler[Any, Any] | None = None
         self.handlers: dict[str, Handler] = {}
@@ -159,6 +161,7 @@ class WorkerProcess:
         self.registry.enter_process(self.identity)
         self.leases.start()
         self.sweeper.start()
+        self.tidier.start()
         self.watchdog.start()
         self.reporter.start()
         log.info("worker %s is ready: %s", self.name, _told(self.reporter.report()))
@@ -180,6 +183,7 @@ class WorkerProcess:
         self._ended.set()
         self.watchdog.stop()
         self.reporter.stop()
+        self.tidier.stop()
         self.sweeper.stop()
         self.leases.stop()
         self.registry.leave_process(self.identity)

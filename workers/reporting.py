@@ -66,7 +66,12 @@ class Reporter:
 
     def _totals(self) -> dict[str, float]:
         process = self._process
-        found: dict[str, float] = {"recovered": process.sweeper.recovered, "resent": process.sweeper.resent}
+        found: dict[str, float] = {
+            "recovered": process.sweeper.recovered,
+            "resent": process.sweeper.resent,
+            "orphans": process.tidier.orphans,
+            "without_files": process.tidier.without_files,
+        }
         return found if process.scheduler is None else found | _engine_totals(process.scheduler.stats())
 
     def report(self) -> dict[str, Any]:
@@ -90,6 +95,8 @@ class Reporter:
             "draining": process.leases.draining,
             "recovered": process.sweeper.recovered,
             "resent": process.sweeper.resent,
+            "orphans": process.tidier.orphans,
+            "without_files": process.tidier.without_files,
             "memory_bytes": resident_bytes(),
             "units": 0,
             "batches": 0,

@@ -1,29 +1,25 @@
-"""Takes back what dead processes held, sends what was lost, removes what is over.
+"""Takes back what dead processes held, sends what was lost, erases records that are over.
 
 Every worker has one; a short lock in Redis lets one of them work at a time.
 """
 
 from __future__ import annotations
 
-import itertools
 import logging
 import threading
-import time
 
-from redis import RedisError
+from redis.exceptions import ConnectionError as RedisAway
+from redis.exceptions import TimeoutError as RedisSlow
 
 from jobs.broker import Broker
-from jobs.errors import StoreError
-from jobs.files import Store
-from jobs.ids import made_at
-from jobs.ledger import PORTION, PREFIX, Ledger, Recovery
-from jobs.queries import Queries
+from jobs.ledger import PREFIX, Ledger, Recovery
 from jobs.registry import Registry
 from jobs.settings import Settings
 from jobs.webhooks import Webhooks
 from workers.identity import is_dead
 
 log = logging.getLogger(__name__)
+AWAY = (RedisAway, RedisSlow)
 PORTIONS = 20
 """Portions of erased records in a sweep: a parent of 50,000 children is gone within half a minute."""
 
@@ -35,7 +31,6 @@ class Sweeper:
         self,
         ledger: Ledger,
         broker: Broker,
-        store: Store,
         webhooks: Webhooks,
         settings: Settings,
         *,
@@ -43,16 +38,12 @@ class Sweeper:
     ) -> None:
         self._ledger = ledger
         self._broker = broker
-        self._store = store
         self._registry = Registry(ledger.redis)
-        self._queries = Queries(ledger.redis)
         self._webhooks = webhooks
         self._worker = worker
         self._seconds = settings.sweep_seconds
         self._lease_seconds = settings.lease_seconds
         self._lost_seconds = settings.lost_seconds
-        self._orphan_seconds = settings.orphan_seconds
-        self._orphans_due = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._live, name="sweeper", daemon=True)
         self.recovered = 0
@@ -74,7 +65,7 @@ class Sweeper:
             try:
                 if self._my_turn():
                     self.sweep()
-            except (RedisError, StoreError) as error:
+            except AWAY as error:
                 log.warning("sweeping failed: %s", error)
             except Exception:
                 log.exception("sweeping failed")
@@ -84,34 +75,35 @@ class Sweeper:
         return bool(self._ledger.redis.set(f"{PREFIX}sweeper", self._worker, nx=True, px=max(lifetime - 50, 50)))
 
     def sweep(self) -> None:
-        """Sweep once. Everything here may be done twice, by two processes at once, without harm."""
-        self._recover()
+        """Sweep once. Everything here may be done twice, by two processes at once, without harm.
+
+        What fails does not keep the rest from being done: a job that cannot be taken back is no reason to lose others.
+        """
+        for step in (self._recover, self._send_lost, self._send_freed, self._call_webhooks, self._expire):
+            try:
+                step()
+            except AWAY:
+                raise
+            except Exception:
+                log.exception("sweeping failed at %s", step.__name__.strip("_"))
+
+    def _send_lost(self) -> None:
         lost = self._broker.find_lost(self._ledger, self._lost_seconds)
         if lost:
             self.resent += len(lost)
             log.warning("%d messages were lost; sent again: %s", len(lost), ", ".join(one.id for one in lost[:10]))
             self._broker.send(lost)
+
+    def _send_freed(self) -> None:
         self._broker.send(self._ledger.unpark())
+
+    def _call_webhooks(self) -> None:
         self._broker.call_webhooks(self._webhooks.due())
+
+    def _expire(self) -> None:
         for _ in range(PORTIONS):
             if not self._ledger.expire():
                 break
-        self._empty_trash()
-        if time.monotonic() >= self._orphans_due:
-            self._orphans_due = time.monotonic() + self._orphan_seconds / 10
-            self.sweep_orphans()
-
-    def sweep_orphans(self) -> list[str]:
-        """Remove files that no record names: of uploads whose process died before the job was written down."""
-        youngest = time.time() - self._orphan_seconds
-        old = (job_id for job_id in self._store.job_ids() if made_at(job_id) < youngest)
-        removed: list[str] = []
-        while portion := list(itertools.islice(old, PORTION)):
-            for job_id in self._queries.without_record(portion):
-                log.warning("files of %s belong to no job; they are removed", job_id)
-                self._store.remove_job(job_id)
-                removed.append(job_id)
-        return removed
 
     def _recover(self) -> None:
         for worker in self._registry.processes():
@@ -130,16 +122,3 @@ class Sweeper:
         for job_id in found.condemned:
             log.error("job %s is condemned: its worker died again and again, twice with this job alone in it", job_id)
         self._broker.send(found.deliveries)
-
-    def _empty_trash(self) -> None:
-        """Remove files for a while at most: what died must not wait for a slow store."""
-        end = time.monotonic() + self._seconds
-        removed: list[str] = []
-        try:
-            for job_id in self._ledger.trash():
-                if time.monotonic() > end:
-                    break
-                self._store.remove_job(job_id)
-                removed.append(job_id)
-        finally:
-            self._ledger.empty_trash(removed)

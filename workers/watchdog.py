@@ -58,10 +58,10 @@ class EngineStalled:
 class ConsumerDeaf:
     """Jobs wait, threads are free, and yet no delivery came for ``limit_seconds``: the consumer hears nothing.
 
-    Seen after reconnects to Redis: process, pings and heartbeats go on, deliveries do not. ``waiting`` counts
-    the jobs that this process should get (0 while the process drains), ``heard`` the deliveries that came so far (also
-    those of held jobs, which are put aside), ``has_room`` says whether a thread is free for another one. What they raise (Redis is away, say) means
-    that nothing is known, and the counting starts anew.
+    Seen after reconnects to Redis: process, pings and heartbeats go on, deliveries do not. ``waiting`` counts the jobs
+    that this process should get (0 while the process drains), ``heard`` the deliveries that came so far (also those of
+    held jobs, which are put aside), ``has_room`` says whether a thread is free for another one. What they raise (Redis
+    is away, say) means that nothing is known, and the counting starts anew.
     """
 
     def __init__(

@@ -92,6 +92,14 @@ class Desk:
     def retry(self, job_id):
         self.ledger.retry(job_id, self.send)
 
+    def age_looks(self, seconds):
+        """Let the sweepers' looks at the broker's lists have been long ago."""
+        for key in self.redis.scan_iter("vq:looks:*"):
+            looks = [look.partition(":") for look in self.redis.zrange(key, 0, -1)]
+            aged = [(int(time) - 1000 * seconds, oldest) for time, _, oldest in looks]
+            self.redis.delete(key)
+            self.redis.zadd(key, {f"{time}:{oldest}": time for time, oldest in aged})
+
     def end_lease(self, job_id):
         """Let a lease run out, if there is one."""
         self.redis.zadd("vq:leases", {job_id: 1}, xx=True)

@@ -43,14 +43,12 @@ def submit(desk, broker):
 
 
 @pytest.fixture
-def long_ago(redis, broker, desk):
+def long_ago(broker, desk):
     """Look at the lists, and let that have been long ago."""
 
     def look():
         assert broker.find_lost(desk.ledger, GRACE) == []
-        for key in redis.scan_iter("vq:looks:*"):
-            for mark in redis.zrange(key, 0, -1):
-                redis.zincrby(key, -1000 * GRACE, mark)
+        desk.age_looks(GRACE)
 
     return look
 

@@ -304,13 +304,11 @@ class LedgerMachine(Clients, RuleBasedStateMachine):
         number = self.deliveries[last.id].sequence
         lost = [job for job in line if self.deliveries[job.id].sequence <= number]
         assert self.ledger.lost(last.queue, last.step, number + 1, 600) == []
-        key = f"vq:looks:{last.queue}:{last.step}"
-        for mark in self.redis.zrange(key, 0, -1):
-            self.redis.zincrby(key, -600_000, mark)
+        self.desk.age_looks(600)
         found = []
         while portion := self.ledger.lost(last.queue, last.step, number + 1, 600):
             found += portion
-        self.redis.delete(key)
+        self.redis.delete(f"vq:looks:{last.queue}:{last.step}")
         for job in lost:
             self.enqueue(job, front=True)
         self.sent(found)
@@ -386,7 +384,9 @@ class LedgerMachine(Clients, RuleBasedStateMachine):
             pass
         self.ledger.unpark()
         self.ledger.empty_trash(self.ledger.trash(10_000))
-        left = {key for key in self.redis.scan_iter("*", count=1000) if not key.startswith(("vq:answer:", "vq:figures:"))}
+        left = {
+            key for key in self.redis.scan_iter("*", count=1000) if not key.startswith(("vq:answer:", "vq:figures:"))
+        }
         assert left <= {"vq:schema", "vq:sequence", "vq:created", "vq:swept"}
 
 

@@ -13,7 +13,8 @@ from workers.reporting import Reporter
 
 def reporter_of(redis, scheduler):
     sweeper = SimpleNamespace(recovered=2, resent=1)
-    return Reporter(SimpleNamespace(kind="tts", redis=redis, scheduler=scheduler, sweeper=sweeper))
+    tidier = SimpleNamespace(orphans=0, without_files=0)
+    return Reporter(SimpleNamespace(kind="tts", redis=redis, scheduler=scheduler, sweeper=sweeper, tidier=tidier))
 
 
 def test_what_engines_did_outlives_the_processes_and_is_counted_once(redis, dummy_engine, scheduler_of):

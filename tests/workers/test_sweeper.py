@@ -1,40 +1,83 @@
-"""Files that belong to no job are removed once they are old; everything else stays."""
-
-import time
+"""A sweep does all it can: what fails in it does not keep the rest from being done."""
 
 import pytest
+from redis.exceptions import ConnectionError as RedisAway
 
-from jobs.files import DiskStore
-from jobs.ids import made_at, new_id
-from jobs.ledger import Ledger, NewJob
+from jobs.connect import connect
+from jobs.ids import new_id
+from jobs.ledger import Claim, Ledger, NewJob
+from jobs.queries import Queries
 from jobs.settings import Settings
-from jobs.states import Kind
-from workers import sweeper as module
+from jobs.states import Kind, Status
 from workers.sweeper import Sweeper
 
 
-class NoBroker:
-    """Nothing is sent here."""
+class Outbox(list):
+    """Stands where the broker stands: finds nothing lost, keeps what is sent."""
+
+    def send(self, deliveries):
+        self.extend(deliveries)
+
+    def call_webhooks(self, job_ids):
+        self.extend(job_ids)
+
+    def find_lost(self, ledger, grace_seconds):
+        return []
+
+
+class NoWebhooks:
+    """Nothing is to be called."""
+
+    def due(self):
+        return []
 
 
 @pytest.fixture
-def sweeper(redis, tmp_path):
-    made = Sweeper(Ledger(redis), NoBroker(), DiskStore(tmp_path), None, Settings(orphan_seconds=100), worker="w")
-    made.store = made._store
-    return made
+def outbox():
+    return Outbox()
 
 
-def test_an_id_tells_when_it_was_made():
-    assert abs(made_at(new_id()) - time.time()) < 5
-    parent = new_id()
-    assert made_at(f"{parent}.00007") == made_at(parent)
+@pytest.fixture
+def ledger(redis):
+    return Ledger(redis)
 
 
-def test_old_files_without_a_job_go_and_all_others_stay(sweeper, redis, monkeypatch):
-    orphan, young, owned = new_id(), new_id(), new_id()
-    sweeper._ledger.submit(NewJob(id=owned, kind=Kind.TTS, queue="tts", priority=4, owner="o", spec="{}"))
-    for job_id in (orphan, young, owned):
-        sweeper.store.put(job_id, b"content")
-    monkeypatch.setattr(module, "made_at", lambda job_id: 0 if job_id in {orphan, owned} else time.time())
-    assert sweeper.sweep_orphans() == [orphan]
-    assert sorted(sweeper.store.job_ids()) == sorted([young, owned])
+@pytest.fixture
+def sweeper(ledger, outbox):
+    return Sweeper(ledger, outbox, NoWebhooks(), Settings(), worker="w")
+
+
+def start(ledger, **fields):
+    known = {"id": new_id(), "kind": Kind.TTS, "queue": "tts", "priority": 4, "owner": "o", "spec": "{}"}
+    delivery = ledger.submit(NewJob(**(known | fields))).delivery
+    claim = ledger.claim(delivery.id, delivery.sequence, "dead")
+    assert isinstance(claim, Claim)
+    return claim
+
+
+def test_a_record_that_cannot_be_taken_back_keeps_nothing_else_from_being_done(sweeper, ledger, outbox, redis, caplog):
+    broken, over = start(ledger), start(ledger)
+    ledger.give_up(over)
+    redis.hset(f"vq:job:{broken.id}", "deaths", "many")
+    redis.zadd("vq:leases", {broken.id: 1})
+    redis.zadd("vq:expiry", {over.id: 1})
+    redis.set("vq:swept", 10**15)
+    sweeper._lease_seconds = 0
+    sweeper.sweep()
+    assert "sweeping failed at recover" in caplog.text
+    assert not redis.exists(f"vq:job:{over.id}")
+
+
+def test_a_sweep_takes_back_what_a_lease_has_left(sweeper, ledger, outbox, redis):
+    claim = start(ledger)
+    redis.zadd("vq:leases", {claim.id: 1})
+    sweeper._lease_seconds = 0  # the server is young: everybody would have grace
+    sweeper.sweep()
+    assert [one.id for one in outbox] == [claim.id]
+    assert (sweeper.recovered, Queries(redis).get(claim.id).status) == (1, Status.QUEUED)
+
+
+def test_while_redis_is_away_a_sweep_ends_at_once():
+    away = Ledger(connect("redis://127.0.0.1:1", retries=0))
+    with pytest.raises(RedisAway):
+        Sweeper(away, Outbox(), NoWebhooks(), Settings(), worker="w").sweep()
