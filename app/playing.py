@@ -172,7 +172,11 @@ class Playing:
                 break
             if not self.is_there():
                 raise _Gone
-            if self.job.total > 1 and not self._is_plain:
+            if (
+                self.job.status is Status.RUNNING
+                and not self._is_plain
+                and (self.job.total > 1 or not self._is_as_wanted)
+            ):
                 self._encoding()  # it starts while the first sentence is spoken
             for name, pcm in self._sentences(due):
                 due, sent = name, sent + len(pcm)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from jobs.files import Store
 from jobs.record import Blob, Warn
+from jobs.states import Priority
 from speech.audio import to_float, to_int16
 from speech.errors import SpeechError
 from speech.subtitles import Cue
@@ -117,9 +119,11 @@ class SentenceRun:
         self._spoken = {index: unit for index, unit in journal.items() if index in todo}
         self._session.progress(len(self._spoken), self._total, "sentence")
         rows = [(str(i), self._row(i, one, default)) for i, one in todo.items() if i not in self._spoken]
-        if turn is not None and len(rows) > 1:
+        # Somebody may listen to an interactive job while it is made: its first sentence waits for no batch of all.
+        is_heard = self._session.job.priority <= Priority.INTERACTIVE.step
+        if (turn is not None or is_heard) and len(rows) > 1:
             run_units(self._session, self._scheduler, rows[:1], self._done, window=1)
-            with turn(min(window, len(rows) - 1)):
+            with turn(min(window, len(rows) - 1)) if turn else contextlib.nullcontext():
                 run_units(self._session, self._scheduler, rows[1:], self._done, window=window)
         else:
             run_units(self._session, self._scheduler, rows, self._done, window=window)
