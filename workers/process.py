@@ -13,6 +13,7 @@ import threading
 from typing import Any, Protocol
 
 from celery import Celery
+from redis import RedisError
 
 from jobs import tracing
 from jobs.broker import Broker
@@ -186,7 +187,10 @@ class WorkerProcess:
         self.tidier.stop()
         self.sweeper.stop()
         self.leases.stop()
-        self.registry.leave_process(self.identity)
+        try:
+            self.registry.leave_process(self.identity)
+        except RedisError as error:  # sweepers will find that the process is gone
+            log.warning("withdrawing from the list of processes failed: %s", error)
         if self.scheduler is not None:
             self.scheduler.stop(drain=False, timeout=5)
         tracing.stop()

@@ -31,6 +31,14 @@ CUDA_PROBE = (
 )
 
 
+CODECS = ("aac", "libmp3lame", "libopus", "flac", "mp3", "opus", "vorbis", "h264")
+"""Encoders of what we write, and decoders of what people send."""
+FFMPEG_PROBE = (
+    "import av; v = av.library_versions['libavcodec'];"
+    f"print('.'.join(map(str, v)), *[n for n in {CODECS} if n not in av.codecs_available], sep='|')"
+)
+
+
 @dataclass(frozen=True)
 class Finding:
     """One thing that was looked at."""
@@ -89,16 +97,35 @@ def libraries(_: Settings) -> Iterator[Finding]:
         yield Finding("good", "Libraries", ", ".join(found))
 
 
+def ffmpeg(_: Settings) -> Iterator[Finding]:
+    """Look at FFmpeg's libraries, which come with PyAV's wheel, and at the codecs in them; in another process."""
+    ended = subprocess.run(  # noqa: S603 - our own interpreter and program
+        [sys.executable, "-c", FFMPEG_PROBE], capture_output=True, text=True, check=False, timeout=60
+    )
+    if ended.returncode:
+        reason = ended.stderr.strip().splitlines()[-1]
+        yield Finding("bad", "FFmpeg libraries", reason, "Run `make install`: the wheel of `av` brings them.")
+        return
+    version, *missing = ended.stdout.strip().split("|")
+    if missing:
+        cure = "Install the wheel of `av` from PyPI, not a build against the system's FFmpeg."
+        yield Finding("bad", "FFmpeg libraries", f"libavcodec {version} without {', '.join(missing)}", cure)
+    else:
+        yield Finding("good", "FFmpeg libraries", f"libavcodec {version} with all codecs")
+
+
 def redis(config: Settings) -> Iterator[Finding]:
     """Look at the server: reachable, durable, and not one that throws keys away."""
     from redis import RedisError
 
-    from jobs.connect import connect
+    from jobs.connect import BadAddress, connect
 
-    client = connect(config.redis_url, timeout=3, retries=0)
-    where = config.redis_url.rpartition("@")[2]
+    where = config.redis_url.partition("?")[0].rpartition("@")[2]
     try:
-        info = client.info()
+        info = connect(config.redis_url, timeout=3, retries=0).info()
+    except BadAddress as error:
+        yield Finding("bad", "Redis", str(error), "See docs/operations.md.")
+        return
     except (RedisError, OSError) as error:
         cure = "`voxqueue up` starts an embedded server; or set VOXQUEUE_REDIS_URL."
         yield Finding("note", "Redis", f"{where} does not answer ({error})", cure)
@@ -158,9 +185,12 @@ def models(config: Settings) -> Iterator[Finding]:
 
 
 def disk(config: Settings) -> Iterator[Finding]:
-    """Look at the folder of results."""
+    """Look at the folder of results, or whether an object store takes and gives back a file."""
+    if config.results == "redis":
+        yield Finding("good", "Results", f"in Redis, each up to {config.redis_blob_bytes} bytes")
+        return
     if config.results != "disk":
-        yield Finding("good", "Results", config.results.rpartition("@")[2])
+        yield _object_store(config)
         return
     folder = config.data_dir.absolute()
     existing = next(parent for parent in (folder, *folder.parents) if parent.exists())
@@ -168,6 +198,23 @@ def disk(config: Settings) -> Iterator[Finding]:
     state: State = "bad" if free < LEAST_DISK_BYTES else "good"
     cure = "Set VOXQUEUE_DATA_DIR to a larger disk." if state == "bad" else ""
     yield Finding(state, "Disk", f"{free / 1024**3:.1f} GiB free at {folder}", cure)
+
+
+def _object_store(config: Settings) -> Finding:
+    from jobs.errors import JobsError
+    from jobs.ids import new_id
+    from jobs.remote_files import store_of
+
+    where, probe = config.results.rpartition("@")[2], new_id()
+    try:
+        store = store_of(config)
+        blob = store.put(probe, b"voxqueue doctor")
+        with store.open(probe, blob) as file:
+            file.read()
+        store.remove_job(probe)
+    except JobsError as error:
+        return Finding("bad", "Results", f"{where}: {error.detail}", "Address and keys come from variables (AWS_...).")
+    return Finding("good", "Results", f"{where} takes, gives back and removes a file")
 
 
 def ports(config: Settings) -> Iterator[Finding]:
@@ -181,4 +228,13 @@ def ports(config: Settings) -> Iterator[Finding]:
             yield Finding("note", f"Port of {name}", f"{port} is in use", "By a running stack? Else set another one.")
 
 
-CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (python, libraries, redis, gpu, models, disk, ports)
+CHECKS: tuple[Callable[[Settings], Iterator[Finding]], ...] = (
+    python,
+    libraries,
+    ffmpeg,
+    redis,
+    gpu,
+    models,
+    disk,
+    ports,
+)

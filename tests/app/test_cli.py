@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from app.cli import COMMANDS, main
 from app.keys import Keyring
 from jobs.ledger import Claim, Ledger
+from jobs.settings import Settings
 from tests.conftest import free_port
 
 
@@ -191,3 +192,23 @@ def test_operators_pause_drain_and_resume(run, redis):
     stuck = run("drain", "tts", "--wait", "0.1")
     assert (stuck.exit_code, "1 jobs of tts still run" in stuck.stderr) == (1, True)
     run("resume", "tts")
+
+
+def test_the_doctor_tries_the_store_and_shows_no_password(monkeypatch, tmp_path):
+    from app.cli import doctor
+
+    def look(check, **settings):
+        return [(one.state, one.detail) for one in check(Settings(**settings))]
+
+    assert look(doctor.disk, results=f"file://{tmp_path}") == [
+        ("good", f"file://{tmp_path} takes, gives back and removes a file")
+    ]
+    assert list(tmp_path.rglob("*.*")) == []
+    [(state, detail)] = look(doctor.disk, results="nowhere://x")
+    assert (state, "nowhere" in detail) == ("bad", True)
+    for url, expected in (
+        ("sentinel://:secret@127.0.0.1:1/0?master=m&sentinel_password=secret", "note"),
+        ("sentinel://:secret@127.0.0.1:1/0", "bad"),
+    ):
+        [(state, detail)] = look(doctor.redis, redis_url=url)
+        assert (state, "secret" in detail) == (expected, False)
