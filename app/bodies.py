@@ -103,20 +103,25 @@ def _drain(response: Response) -> Response:
     """Read the rest of a refused body: a client that is still sending would not see the answer."""
     if response.status_code < 400 or request.method in {"GET", "HEAD"}:
         return response
+    if not _reaches_its_end(stream()):
+        response.headers["Connection"] = "close"
+    return response
+
+
+def _reaches_its_end(body: IO[bytes]) -> bool:
+    """Read a body; False if there is too much of it, if it takes too long, or if the client has gone."""
     left = 2 * services().settings.max_upload_bytes + LEAST_JSON_BYTES
     end = time.monotonic() + DRAIN_SECONDS
-    body = stream()
     try:
         while left > 0 and time.monotonic() < end:
             chunk = body.read(READ)
             if not chunk:
-                return response
+                return True
             left -= len(chunk)
             time.sleep(0)
-    except (OSError, ClientDisconnected):
-        pass
-    response.headers["Connection"] = "close"
-    return response
+    except (OSError, ClientDisconnected):  # nobody is there to be told of it, or nothing more comes
+        return False
+    return False
 
 
 def register(app: Flask) -> None:

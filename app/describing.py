@@ -27,10 +27,12 @@ class Body:
 
     model: type[BaseModel]
     json: bool = True
-    json_required: Sequence[str] = ()
-    """Fields that JSON needs because it carries no file; a form has the file in their place."""
+    json_needs: Sequence[str] = ()
+    """Fields of which JSON needs one because it carries no file; a form has the file in their place."""
     files: Mapping[str, bool] = field(default_factory=dict)
     """File fields; True: many."""
+    form_needs: Sequence[str] = ()
+    """Fields of which a form needs one; default: the first file."""
     raw: Mapping[str, str] = field(default_factory=dict)
     """Other media types, with what they hold."""
     required: bool = True

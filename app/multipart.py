@@ -6,6 +6,7 @@ boundary: a file would come out a byte longer, once in some thousand uploads.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
@@ -52,8 +53,7 @@ def parts(body: Iterable[bytes], boundary: str | None, *, max_parts: int) -> Ite
         # An empty part may have only one line's end: that of the blank line is the delimiter's, too.
         data = iter(()) if pieces.at(delimiter[2:]) else pieces.before(delimiter)
         yield Part(options["name"], options.get("filename"), headers.get("content-type", ""), data)
-        for _ in data:  # what the caller left
-            pass
+        deque(data, maxlen=0)  # what the caller left is read, and kept nowhere
 
 
 def _headers(pieces: _Pieces) -> dict[str, str]:

@@ -114,25 +114,30 @@ def _content(body: Body, components: dict[str, Any]) -> dict[str, Any]:
     content: dict[str, Any] = {}
     model = body.model.__name__
     if body.json:
-        content["application/json"] = {"schema": _with_required(model, body.json_required)}
+        reference = {"$ref": REFERENCE.format(model=model)}
+        needs = _needs(body.json_needs)
+        content["application/json"] = {"schema": {"allOf": [reference], **needs} if needs else reference}
     if body.files:
         form = copy.deepcopy(components[model])
         form["description"] = "Lists with commas or repeated, objects as JSON strings."
-        for name in body.json_required:
+        for name in body.json_needs:
             form["properties"].pop(name, None)
         file = {"type": "string", "format": "binary"}
         for name, many in body.files.items():
             form["properties"][name] = {"type": "array", "items": file} if many else file
-        form["required"] = [*form.get("required", []), *list(body.files)[:1]]
+        form |= _needs(body.form_needs or list(body.files)[:1], form.get("required", ()))
         content["multipart/form-data"] = {"schema": form}
     for media_type, description in body.raw.items():
         content[media_type] = {"schema": {"type": "string", "description": description}}
     return content
 
 
-def _with_required(model: str, required: Sequence[str]) -> dict[str, Any]:
-    reference = {"$ref": REFERENCE.format(model=model)}
-    return {"allOf": [reference], "required": list(required)} if required else reference
+def _needs(one_of: Sequence[str], all_of: Sequence[str] = ()) -> dict[str, Any]:
+    """Return what a schema says of fields of which it needs one, beside those of which it needs all."""
+    if len(one_of) > 1:
+        required: dict[str, Any] = {"required": list(all_of)} if all_of else {}
+        return {**required, "anyOf": [{"required": [name]} for name in one_of]}
+    return {"required": [*all_of, *one_of]} if one_of or all_of else {}
 
 
 def _answers(operation: Operation) -> dict[str, Any]:

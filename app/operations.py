@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from app import schemas
 from app.describing import SUBMIT_ERRORS, Body, Operation, Parameter, query_parameters
 from app.openai.operations import OPENAI
@@ -20,79 +23,120 @@ IDEMPOTENCY = Parameter(
 )
 JOB_ERRORS = (401, 403, 404, 503)
 BATCH_LINES = 'A line for each task: `{"custom_id": "1", "tts": {"text": "..."}}` or `{..., "stt": {"url": "..."}}`.'
-SUBMITTED = {
-    202: "The job is written down and queued.",
-    200: "An earlier job with the same Idempotency-Key.",
-}
+BATCH_TABLE = "Columns: custom_id; text, url or store; and any option of the single job. A row for each task."
+MANIFEST_LINES = (
+    'A line for each recording: `{"url": "..."}`, `{"store": "..."}` or `{"file": "..."}`, `name`, its options.'
+)
+MANIFEST_TABLE = "Columns: file, url or store; name; and any option of the single job. A row for each recording."
+
+
+def _submit(
+    path: str, name: str, summary: str, body: Body, description: str = "", query: Sequence[Parameter] = ()
+) -> Operation:
+    """Describe a request that becomes a job."""
+    return Operation(
+        "post",
+        path,
+        name,
+        "submit",
+        summary,
+        {202: "The job is written down and queued.", 200: "An earlier job with the same Idempotency-Key."},
+        SUBMIT_ERRORS,
+        schemas.JobObject,
+        body=body,
+        parameters=[IDEMPOTENCY, *query],
+        description=description,
+    )
+
+
+def _job(
+    method: str,
+    what: str,
+    name: str,
+    summary: str,
+    success: Mapping[int, str],
+    errors: Sequence[int] = (),
+    *,
+    parameters: Sequence[Parameter] = (),
+    **more: Any,
+) -> Operation:
+    """Describe a request about a job; `what` follows its address."""
+    known = [JOB_ID, *parameters]
+    path, refused = f"/v1/jobs/{{id}}{what}", (*JOB_ERRORS, *errors)
+    return Operation(method, path, name, "jobs", summary, success, refused, parameters=known, **more)
+
+
+def _file(what: str, name: str, summary: str, noun: str, listed: str) -> Operation:
+    """Describe a request for the bytes of a file."""
+    return _job(
+        "get",
+        f"/{what}/{{name}}",
+        name,
+        summary,
+        {200: f"The {noun}.", 206: "A range of it.", 304: "The client has it already."},
+        (416,),
+        media_types=["*/*"],
+        parameters=[
+            Parameter("name", "path", f"The {noun}'s name, from `{listed}`."),
+            Parameter("Range", "header", "`bytes=FIRST-LAST`."),
+            Parameter("If-None-Match", "header", "An ETag."),
+        ],
+    )
+
+
+def _server(
+    method: str, path: str, name: str, summary: str, success: Mapping[int, str], errors: Sequence[int], **more: Any
+) -> Operation:
+    """Describe a request about the server."""
+    return Operation(method, path, name, "server", summary, success, errors, **more)
 
 
 OPERATIONS: list[Operation] = [
-    Operation(
-        "post",
-        "/v1/tts",
-        "createSpeechJob",
-        "submit",
-        "Speak a text",
-        SUBMITTED,
-        SUBMIT_ERRORS,
-        schemas.JobObject,
-        body=Body(TTSSpec),
-        parameters=[IDEMPOTENCY],
-    ),
-    Operation(
-        "post",
+    _submit("/v1/tts", "createSpeechJob", "Speak a text", Body(TTSSpec)),
+    _submit(
         "/v1/stt",
         "createTranscriptJob",
-        "submit",
         "Transcribe a recording",
-        SUBMITTED,
-        SUBMIT_ERRORS,
-        schemas.JobObject,
-        body=Body(STTSpec, json_required=("url",), files={"file": False}),
-        parameters=[IDEMPOTENCY],
-        description="The recording is the form field `file`, in any container that FFmpeg reads, or it is at `url`.",
+        Body(STTSpec, json_needs=("url", "store"), files={"file": False}),
+        "The recording is the form field `file`, in any container that FFmpeg reads, or it is at `url`, or below the "
+        "server's area of recordings as `store`.",
     ),
-    Operation(
-        "post",
+    _submit(
         "/v1/audiobooks",
         "createAudiobookJob",
-        "submit",
         "Speak a book",
-        SUBMITTED,
-        SUBMIT_ERRORS,
-        schemas.JobObject,
-        body=Body(AudiobookSpec, json_required=("chapters",), files={"file": False, "cover": False}),
-        parameters=[IDEMPOTENCY],
-        description="The book is the form field `file` (.epub, .txt, .md), or it is in `chapters`; a child for each.",
+        Body(AudiobookSpec, json_needs=("chapters",), files={"file": False, "cover": False}),
+        "The book is the form field `file` (.epub, .txt, .md), or it is in `chapters`; a child for each.",
     ),
-    Operation(
-        "post",
+    _submit(
         "/v1/transcripts",
         "createTranscriptsJob",
-        "submit",
         "Transcribe many recordings",
-        SUBMITTED,
-        SUBMIT_ERRORS,
-        schemas.JobObject,
-        body=Body(TranscriptsSpec, json=False, files={"files": True}),
-        parameters=[IDEMPOTENCY],
-        description="The recordings are the repeated form field `files`; a .zip of recordings is unpacked.",
+        Body(
+            TranscriptsSpec,
+            json=False,
+            files={"files": True, "manifest": False},
+            form_needs=("files", "manifest"),
+            raw={"application/jsonl": MANIFEST_LINES, "text/csv": MANIFEST_TABLE},
+        ),
+        "The recordings are the repeated form field `files`, whose names may have folders; a .zip of recordings is "
+        "unpacked. A manifest, beside them or as the body, names recordings elsewhere and gives each its options. With "
+        "it as the body, the options of all are in the query.",
+        query_parameters(TranscriptsSpec),
     ),
-    Operation(
-        "post",
+    _submit(
         "/v1/batches",
         "createBatchJob",
-        "submit",
         "Run many small tasks",
-        SUBMITTED,
-        SUBMIT_ERRORS,
-        schemas.JobObject,
-        body=Body(BatchSpec, json=False, files={"file": False}, raw={"application/jsonl": BATCH_LINES}),
-        parameters=[IDEMPOTENCY, *query_parameters(BatchSpec)],
-        description=(
-            "With lines as the body, the options are in the query. A line that is wrong fails by itself; the result "
-            "has a line for each."
+        Body(
+            BatchSpec,
+            json=False,
+            files={"file": False},
+            raw={"application/jsonl": BATCH_LINES, "text/csv": BATCH_TABLE},
         ),
+        "With lines as the body, the options are in the query. A line that is wrong fails by itself; the result has a "
+        "line for each.",
+        query_parameters(BatchSpec),
     ),
     Operation(
         "get",
@@ -105,223 +149,133 @@ OPERATIONS: list[Operation] = [
         schemas.JobList,
         parameters=query_parameters(ListQuery),
     ),
-    Operation(
+    _job(
         "get",
-        "/v1/jobs/{id}",
+        "",
         "getJob",
-        "jobs",
         "Look at a job",
         {200: "The job; `Retry-After` while it has not ended."},
-        (*JOB_ERRORS, 422),
-        schemas.JobObject,
-        parameters=[JOB_ID, *query_parameters(JobQuery)],
+        (422,),
+        answer=schemas.JobObject,
+        parameters=query_parameters(JobQuery),
         description=f"With `wait`, the answer comes as soon as the job has ended, after at most {LONGEST_WAIT} s.",
     ),
-    Operation(
-        "delete",
-        "/v1/jobs/{id}",
-        "deleteJob",
-        "jobs",
-        "Erase a job, its inputs and its files",
-        {204: "It is gone."},
-        (*JOB_ERRORS, 409),
-        parameters=[JOB_ID],
-    ),
-    Operation(
+    _job("delete", "", "deleteJob", "Erase a job, its inputs and its files", {204: "It is gone."}, (409,)),
+    _job(
         "get",
-        "/v1/jobs/{id}/events",
+        "/events",
         "watchJob",
-        "jobs",
         "Follow a job",
         {
             200: "Server-sent events `job` with a job as data, until it has ended.",
             204: "It has ended, and Last-Event-ID is its last event.",
         },
-        JOB_ERRORS,
         media_types=["text/event-stream"],
-        parameters=[JOB_ID, Parameter("Last-Event-ID", "header", "ID of the last event that was seen.")],
+        parameters=[Parameter("Last-Event-ID", "header", "ID of the last event that was seen.")],
     ),
-    Operation(
+    _file("files", "getFile", "Fetch a file of a result", "file", "output.files"),
+    _file("inputs", "getInput", "Fetch the recording that a job transcribes", "recording", "input.files"),
+    _job(
         "get",
-        "/v1/jobs/{id}/files/{name}",
-        "getFile",
-        "jobs",
-        "Fetch a file of a result",
-        {200: "The file.", 206: "A range of it.", 304: "The client has it already."},
-        (*JOB_ERRORS, 416),
-        media_types=["*/*"],
-        parameters=[
-            JOB_ID,
-            Parameter("name", "path", "The file's name, from `output.files`."),
-            Parameter("Range", "header", "`bytes=FIRST-LAST`."),
-            Parameter("If-None-Match", "header", "An ETag."),
-        ],
-    ),
-    Operation(
-        "get",
-        "/v1/jobs/{id}/inputs/{name}",
-        "getInput",
-        "jobs",
-        "Fetch the recording that a job transcribes",
-        {200: "The recording.", 206: "A range of it.", 304: "The client has it already."},
-        (*JOB_ERRORS, 416),
-        media_types=["*/*"],
-        parameters=[
-            JOB_ID,
-            Parameter("name", "path", "The recording's name, from `input.files`."),
-            Parameter("Range", "header", "`bytes=FIRST-LAST`."),
-            Parameter("If-None-Match", "header", "An ETag."),
-        ],
-    ),
-    Operation(
-        "get",
-        "/v1/jobs/{id}/stream",
+        "/stream",
         "streamSound",
-        "jobs",
         "Hear a TTS job while it is being made",
         {200: "The sound from the first finished sentence on.", 206: "A range of a finished sound."},
-        (*JOB_ERRORS, 409, 416, 422),
+        (409, 416, 422),
         media_types=["audio/*"],
-        parameters=[JOB_ID, *query_parameters(StreamQuery)],
+        parameters=query_parameters(StreamQuery),
         description="An M4A cannot grow: it is sent when it is finished. What is being made has no byte ranges.",
     ),
-    Operation(
+    _job(
         "post",
-        "/v1/jobs/{id}/cancel",
+        "/cancel",
         "cancelJob",
-        "jobs",
         "Cancel a job",
         {200: "It is canceled.", 202: "It runs, and stops at its next unit."},
-        (*JOB_ERRORS, 409),
-        schemas.JobObject,
-        parameters=[JOB_ID],
+        (409,),
+        answer=schemas.JobObject,
     ),
-    Operation(
+    _job(
         "post",
-        "/v1/jobs/{id}/retry",
+        "/retry",
         "retryJob",
-        "jobs",
         "Queue a failed or canceled job again",
         {202: "It is queued; finished units are kept."},
-        (*JOB_ERRORS, 409),
-        schemas.JobObject,
-        parameters=[JOB_ID],
+        (409,),
+        answer=schemas.JobObject,
     ),
-    Operation(
+    _job(
         "get",
-        "/v1/voices",
-        "listVoices",
-        "server",
-        "List voices",
-        {200: "The voices."},
-        (401, 403, 503),
-        schemas.VoiceList,
+        "/webhook",
+        "getWebhookCalls",
+        "See what came of a job's webhook",
+        {200: "The calls, oldest first."},
+        answer=schemas.WebhookCalls,
     ),
-    Operation(
-        "get",
-        "/v1/workers",
-        "listWorkers",
-        "server",
-        "List live workers",
-        {200: "The workers."},
-        (401, 403, 503),
-        schemas.WorkerList,
+    _job(
+        "post",
+        "/webhook",
+        "callWebhookAgain",
+        "Call a job's webhook again",
+        {202: "It is called within seconds."},
+        (409,),
+        answer=schemas.WebhookCalls,
     ),
-    Operation(
+    *(
+        _server("get", path, name, summary, {200: found}, (401, 403, 503), answer=answer)
+        for path, name, summary, found, answer in (
+            ("/v1/voices", "listVoices", "List voices", "The voices.", schemas.VoiceList),
+            ("/v1/workers", "listWorkers", "List live workers", "The workers.", schemas.WorkerList),
+            (
+                "/v1/webhook-secret",
+                "getWebhookSecret",
+                "See what webhooks are signed with",
+                "The secret.",
+                schemas.WebhookSecret,
+            ),
+            ("/v1/holds", "listHolds", "What is held?", "What is held, and what waits.", schemas.Holds),
+        )
+    ),
+    _server(
         "post",
         "/v1/session",
         "beginSession",
-        "server",
         "Exchange a key for a cookie",
         {204: "The cookie is set."},
         (400, 401, 403, 415, 422, 503),
         body=Body(SessionSpec, required=False),
         open=True,
     ),
-    Operation(
-        "delete",
-        "/v1/session",
-        "endSession",
-        "server",
-        "End the session",
-        {204: "It has ended."},
-        (403, 503),
-        open=True,
-    ),
-    Operation("get", "/healthz", "isAlive", "server", "Alive?", {200: "Yes."}, (), schemas.Health, open=True),
-    Operation(
+    _server("delete", "/v1/session", "endSession", "End the session", {204: "It has ended."}, (403, 503), open=True),
+    _server("get", "/healthz", "isAlive", "Alive?", {200: "Yes."}, (), answer=schemas.Health, open=True),
+    _server(
         "get",
         "/readyz",
         "isReady",
-        "server",
         "Ready?",
         {200: "Redis answers and each kind has a live worker.", 503: "Not so."},
         (),
-        schemas.Readiness,
+        answer=schemas.Readiness,
         open=True,
     ),
-    Operation(
+    _server(
         "get",
         "/metrics",
         "getMetrics",
-        "server",
         "Figures for Prometheus",
         {200: "Prometheus' text format."},
         (401, 403),
         media_types=["text/plain"],
     ),
-    Operation(
-        "get",
-        "/v1/jobs/{id}/webhook",
-        "getWebhookCalls",
-        "jobs",
-        "See what came of a job's webhook",
-        {200: "The calls, oldest first."},
-        JOB_ERRORS,
-        schemas.WebhookCalls,
-        parameters=[JOB_ID],
-    ),
-    Operation(
-        "post",
-        "/v1/jobs/{id}/webhook",
-        "callWebhookAgain",
-        "jobs",
-        "Call a job's webhook again",
-        {202: "It is called within seconds."},
-        (*JOB_ERRORS, 409),
-        schemas.WebhookCalls,
-        parameters=[JOB_ID],
-    ),
-    Operation(
-        "get",
-        "/v1/webhook-secret",
-        "getWebhookSecret",
-        "server",
-        "See what webhooks are signed with",
-        {200: "The secret."},
-        (401, 403, 503),
-        schemas.WebhookSecret,
-    ),
-    Operation(
-        "get",
-        "/v1/holds",
-        "listHolds",
-        "server",
-        "What is held?",
-        {200: "What is held, and what waits."},
-        (401, 403, 503),
-        schemas.Holds,
-    ),
     *(
-        Operation(
+        _server(
             method,
             "/v1/holds",
             name,
-            "server",
             summary,
             {200: "What is held now, and what waits."},
             (400, 401, 403, 415, 422, 503),
-            schemas.Holds,
+            answer=schemas.Holds,
             body=Body(spec),
         )
         for method, name, summary, spec in (

@@ -119,11 +119,15 @@ def main():
         "| planner | children | seconds | ms of CPU a child | round trips a child | memory grown by MiB |",
         "| --- | --- | --- | --- | --- | --- |",
         f"| one by one | {FEW} | {baseline:.1f} | {1000 * alone / FEW:.2f} | {trips[0] / FEW:.2f} | |",
-        f"| `Batches.plan` | {wanted.lines} | {seconds:.1f} | {1000 * busy / wanted.lines:.2f} "
-        f"| {planned / wanted.lines:.3f} | {megabytes:.0f} |",
+        (
+            f"| `Batches.plan` | {wanted.lines} | {seconds:.1f} | {1000 * busy / wanted.lines:.2f} "
+            f"| {planned / wanted.lines:.3f} | {megabytes:.0f} |"
+        ),
         "",
-        f"{(baseline / FEW) / (seconds / wanted.lines):.1f} times as fast over loopback, where a round trip is nearly "
-        f"free; {messages} messages wait in the broker; load {os.getloadavg()[0]:.1f}.",
+        (
+            f"{(baseline / FEW) / (seconds / wanted.lines):.1f} times as fast over loopback, where a round trip is nearly "
+            f"free; {messages} messages wait in the broker; load {os.getloadavg()[0]:.1f}."
+        ),
     ]
     print("\n".join(rows))
     if wanted.save:

@@ -2,50 +2,49 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from app import schemas
 from app.describing import SUBMIT_ERRORS, Body, Operation, Parameter
 from app.openai.specs import SpeechRequest, TranscriptionRequest, TranslationRequest
 
 EVENTS = "text/event-stream"
 
+TEXTS = ["text/plain", "text/vtt"]
+
+
+def _job(path: str, name: str, summary: str, success: str, body: Body, **more: Any) -> Operation:
+    """Describe a request that is answered when its job is done."""
+    refused = (*SUBMIT_ERRORS, 404)
+    return Operation("post", path, name, "openai", summary, {200: success}, refused, body=body, openai=True, **more)
+
+
 OPENAI = [
-    Operation(
-        "post",
+    _job(
         "/v1/audio/speech",
         "createSpeech",
-        "openai",
         "Speak a text and wait for it",
-        {200: "The audio, or events `speech.audio.delta` and `speech.audio.done`."},
-        (*SUBMIT_ERRORS, 404),
+        "The audio, or events `speech.audio.delta` and `speech.audio.done`.",
+        Body(SpeechRequest),
         media_types=["audio/*", EVENTS],
-        body=Body(SpeechRequest),
-        openai=True,
     ),
-    Operation(
-        "post",
+    _job(
         "/v1/audio/transcriptions",
         "createTranscription",
-        "openai",
         "Transcribe a recording and wait for it",
-        {200: "The transcript in the wanted format, or events `transcript.text.delta` and `transcript.text.done`."},
-        (*SUBMIT_ERRORS, 404),
-        schemas.TranscriptionObject,
-        media_types=["text/plain", "text/vtt", EVENTS],
-        body=Body(TranscriptionRequest, json=False, files={"file": False}),
-        openai=True,
+        "The transcript in the wanted format, or events `transcript.text.delta` and `transcript.text.done`.",
+        Body(TranscriptionRequest, json=False, files={"file": False}),
+        answer=schemas.TranscriptionObject,
+        media_types=[*TEXTS, EVENTS],
     ),
-    Operation(
-        "post",
+    _job(
         "/v1/audio/translations",
         "createTranslation",
-        "openai",
         "Translate a recording into English and wait for it",
-        {200: "The translation in the wanted format."},
-        (*SUBMIT_ERRORS, 404),
-        schemas.TranscriptionObject,
-        media_types=["text/plain", "text/vtt"],
-        body=Body(TranslationRequest, json=False, files={"file": False}),
-        openai=True,
+        "The translation in the wanted format.",
+        Body(TranslationRequest, json=False, files={"file": False}),
+        answer=schemas.TranscriptionObject,
+        media_types=TEXTS,
     ),
     Operation(
         "get",

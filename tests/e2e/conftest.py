@@ -15,11 +15,18 @@ READY_SECONDS = 180
 
 
 @pytest.fixture(scope="session")
-def stack(tmp_path_factory):
+def area(tmp_path_factory):
+    """The folder of recordings that jobs may name."""
+    return tmp_path_factory.mktemp("area")
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory, area):
     """A running stack on free ports, on the CPU, whatever VOXQUEUE_* says outside."""
     settings = {
         "VOXQUEUE_DEVICE": "cpu",
         "VOXQUEUE_REUSE_BYTES": str(10**9),
+        "VOXQUEUE_INPUTS": str(area),
         "VOXQUEUE_FLOWER_BASIC_AUTH": ":".join(FLOWER_AUTH),
     }
     outer = without_settings(os.environ)

@@ -10,6 +10,21 @@ from jobs.states import Phase, Status
 PHASES = ("queued", "planning", "waiting", "woken", "assembling")
 
 
+@pytest.fixture
+def broken(desk, monkeypatch):
+    """Make a parent that has failed, and all its children, too. They are retried two at a time."""
+    monkeypatch.setattr("jobs.ledger.PORTION", 2)
+
+    def make(count):
+        parent, chapters = desk.parent(count)
+        for chapter in chapters:
+            desk.fail(desk.claim(chapter))
+        desk.fail(desk.claim(parent))
+        return parent, chapters
+
+    return make
+
+
 def test_a_succeeded_parent_retries_its_failed_children_and_assembles_again(desk, redis):
     parent, [one, two] = desk.parent(2)
     desk.succeed(desk.claim(one))
@@ -63,12 +78,8 @@ def test_a_planner_that_failed_without_children_plans_again(desk):
     assert desk.claim(parent).job.phase is Phase.PLANNING
 
 
-def test_each_child_has_one_turn_however_fast_it_fails(desk, monkeypatch):
-    monkeypatch.setattr("jobs.ledger.PORTION", 2)
-    parent, chapters = desk.parent(7)
-    for chapter in chapters:
-        desk.fail(desk.claim(chapter))
-    desk.fail(desk.claim(parent))
+def test_each_child_has_one_turn_however_fast_it_fails(desk, broken):
+    parent, chapters = broken(7)
     turns = []
 
     def fail_at_once(deliveries):
@@ -84,12 +95,8 @@ def test_each_child_has_one_turn_however_fast_it_fails(desk, monkeypatch):
 
 
 @pytest.mark.parametrize("survives", [0, 2])
-def test_the_sweeper_goes_on_when_the_retrying_process_dies(desk, monkeypatch, survives):
-    monkeypatch.setattr("jobs.ledger.PORTION", 2)
-    parent, chapters = desk.parent(5)
-    for chapter in chapters:
-        desk.fail(desk.claim(chapter))
-    desk.fail(desk.claim(parent))
+def test_the_sweeper_goes_on_when_the_retrying_process_dies(desk, broken, survives):
+    parent, chapters = broken(5)
 
     class Killed(BaseException):
         pass
@@ -112,23 +119,15 @@ def test_the_sweeper_goes_on_when_the_retrying_process_dies(desk, monkeypatch, s
     desk.succeed(desk.claim(parent))
 
 
-def test_a_cancel_in_the_middle_of_a_retry(desk, monkeypatch):
-    monkeypatch.setattr("jobs.ledger.PORTION", 2)
-    parent, chapters = desk.parent(5)
-    for chapter in chapters:
-        desk.fail(desk.claim(chapter))
-    desk.fail(desk.claim(parent))
+def test_a_cancel_in_the_middle_of_a_retry(desk, broken):
+    parent, _ = broken(5)
     desk.ledger.retry(parent, lambda found: desk.cancel(parent) if found else None)
     assert desk.status(parent) is Status.CANCELED
     assert desk.queries.count_children(parent)["queued"] == 0
 
 
-def test_a_cancel_in_the_middle_of_a_retry_while_a_child_runs(desk, monkeypatch):
-    monkeypatch.setattr("jobs.ledger.PORTION", 2)
-    parent, chapters = desk.parent(5)
-    for chapter in chapters:
-        desk.fail(desk.claim(chapter))
-    desk.fail(desk.claim(parent))
+def test_a_cancel_in_the_middle_of_a_retry_while_a_child_runs(desk, broken):
+    parent, chapters = broken(5)
     claims = []
 
     def cancel_at_first(deliveries):
@@ -143,11 +142,8 @@ def test_a_cancel_in_the_middle_of_a_retry_while_a_child_runs(desk, monkeypatch)
     assert desk.status(parent) is Status.CANCELED
 
 
-def test_a_child_alone_makes_its_parent_wait_for_it(desk):
-    parent, [one, two] = desk.parent(2)
-    desk.fail(desk.claim(one))
-    desk.fail(desk.claim(two))
-    desk.fail(desk.claim(parent))
+def test_a_child_alone_makes_its_parent_wait_for_it(desk, broken):
+    parent, [one, two] = broken(2)
     desk.retry(one)
     assert desk.status(parent) is Status.RUNNING
     desk.drop(parent)
