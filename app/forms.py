@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from flask import request
 from pydantic import BaseModel
 
 from app.problems import Refusal
@@ -26,3 +27,8 @@ def form_value(model: type[BaseModel], fields: Mapping[str, Sequence[str]]) -> d
         except ValueError as error:
             raise Refusal.of_field(name, str(error)) from error
     return found
+
+
+def query_value(model: type[BaseModel]) -> dict[str, Any]:
+    """Return the query of this request as the object that `model` validates. Raises `Refusal`."""
+    return form_value(model, request.args.to_dict(flat=False))

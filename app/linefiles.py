@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
-
-from flask import request
-from pydantic import BaseModel
 
 from app import bodies
-from app.forms import form_value
 from app.problems import Refusal
 from app.services import services
 from jobs.lines import CSV, JSONL
@@ -43,11 +38,6 @@ def lines_in_body(job_id: str, name: str) -> Blob | None:
         return None
     body = bodies.chunks(services().settings.max_upload_bytes)
     return services().store.put(job_id, body, name=name, media_type=kind)
-
-
-def query_options(model: type[BaseModel]) -> dict[str, Any]:
-    """Return the options of a request whose body is lines."""
-    return form_value(model, request.args.to_dict(flat=False))
 
 
 def check_lines(field: str, lines: Iterable[tuple[int, Problem | None]]) -> int:

@@ -238,11 +238,9 @@ def _send(found: World, case: Any, caller: str, role: Role | None, name: str, ta
 def _is_wrong(case: Any, name: str) -> bool:
     """Whether a case that was made to be wrong is wrong by our rules, too."""
     is_form = case.media_type == "multipart/form-data"  # where every value is a text, and an empty one counts as absent
-    return (
-        not is_form
-        and name not in BODY_IS_OPTIONAL
-        and all(value not in ("", [], {}) for value in (case.query or {}).values())
-    )
+    values = [one for value in (case.query or {}).values() for one in (value if isinstance(value, list) else [value])]
+    has_empty = len(values) < len(case.query or {}) or any(value in ("", {}) for value in values)
+    return not is_form and name not in BODY_IS_OPTIONAL and not has_empty
 
 
 def _ours(answer: Any, caller: str, role: Role | None) -> Iterator[str]:

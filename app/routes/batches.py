@@ -8,9 +8,9 @@ from __future__ import annotations
 from flask import Blueprint, Response
 
 from app.bodies import validate, wrong_media_type
-from app.forms import form_value
+from app.forms import form_value, query_value
 from app.limits import check_webhook
-from app.linefiles import LINES, check_lines, lines_in_body, query_options
+from app.linefiles import LINES, check_lines, lines_in_body
 from app.problems import Refusal
 from app.services import services
 from app.submit import Intake, accept
@@ -35,7 +35,7 @@ def run_batch() -> Response:
                 raise Refusal.of_field("file", f"is required: {LINES}, each with custom_id and what to do")
             blob = form.files["file"][0]
         elif (given := lines_in_body(job_id, INPUT_FILE)) is not None:
-            spec, blob = validate(BatchSpec, query_options(BatchSpec)), given
+            spec, blob = validate(BatchSpec, query_value(BatchSpec)), given
         else:
             raise wrong_media_type("application/jsonl", "text/csv", "multipart/form-data with a `file`")
         check_webhook(spec)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from typing import Annotated
 
-from flask import Blueprint, Response, jsonify, request
+from flask import Blueprint, Response, jsonify
 from pydantic import Field
 
 from app.access import identity
 from app.bodies import validate
+from app.forms import query_value
 from app.problems import Refusal
 from app.services import services
 from jobs.errors import Conflict, NotFound, StoreError
@@ -66,7 +67,7 @@ def shown(job: Job, status: int = 200) -> Response:
 @blueprint.get("/v1/jobs/<job_id>")
 def show(job_id: str) -> Response:
     """Show a job; with `?wait=`, as soon as it has ended."""
-    query = validate(JobQuery, request.args.to_dict())
+    query = validate(JobQuery, query_value(JobQuery))
     if not query.wait:
         return shown(own_job(job_id))
     services().announcements.start()
@@ -76,7 +77,7 @@ def show(job_id: str) -> Response:
 @blueprint.get("/v1/jobs")
 def list_jobs() -> Response:
     """List jobs, a page at a time."""
-    query = validate(ListQuery, {name: value for name, value in request.args.items() if value})
+    query = validate(ListQuery, query_value(ListQuery))
     page = _page(query)
     return jsonify(
         {

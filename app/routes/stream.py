@@ -10,6 +10,7 @@ from pydantic import Field
 
 from app.access import identity
 from app.bodies import validate
+from app.forms import query_value
 from app.playing import STREAMED, UNKNOWN_RATE, Playing, sound_of, voice_rate
 from app.problems import Refusal
 from app.routes.files import sent
@@ -37,7 +38,7 @@ class StreamQuery(Strict):
 def stream(job_id: str) -> Response:
     """Send the sound while it is made; an M4A, which cannot grow, is sent when it is done."""
     job = own_job(job_id)
-    asked = validate(StreamQuery, request.args.to_dict())
+    asked = validate(StreamQuery, query_value(StreamQuery))
     if job.kind not in {Kind.TTS, Kind.CHAPTER}:
         raise Refusal(409, "no_sound", f"a job of the kind {job.kind} has no sound of its own; its children may")
     form = asked.format or job.spec["format"]

@@ -7,9 +7,9 @@ from dataclasses import replace
 from flask import Blueprint, Response
 
 from app.bodies import is_json, validate, wrong_media_type
-from app.forms import form_value
+from app.forms import form_value, query_value
 from app.limits import check_model, check_webhook
-from app.linefiles import LINES, check_lines, lines_in_body, query_options
+from app.linefiles import LINES, check_lines, lines_in_body
 from app.problems import Refusal
 from app.services import services
 from app.submit import Intake, accept
@@ -32,7 +32,7 @@ def transcribe_many() -> Response:
         manifest = None if is_json() else lines_in_body(job_id, MANIFEST)
         if manifest is None:
             raise wrong_media_type("multipart/form-data with `files`", "a manifest as application/jsonl or text/csv")
-        return _accepted(job_id, validate(TranscriptsSpec, query_options(TranscriptsSpec)), [], [manifest])
+        return _accepted(job_id, validate(TranscriptsSpec, query_value(TranscriptsSpec)), [], [manifest])
 
 
 def _uploaded(job_id: str) -> Response:

@@ -165,3 +165,8 @@ def test_a_job_is_found_by_its_idempotency_key(client):
     assert client.get("/v1/jobs?idempotency_key=other").json["data"] == []
     client.delete(f"/v1/jobs/{made}")
     assert client.get("/v1/jobs", query_string={"idempotency_key": "my:key"}).json["data"] == []
+
+
+@pytest.mark.parametrize("query", ["status=queued&status=failed", "limit=1&limit=2", "limit=&limit=1&limit=x"])
+def test_a_field_of_a_query_that_is_given_twice_is_refused_and_not_half_ignored(client, query):
+    assert_problem(client.get(f"/v1/jobs?{query}"), 422, field=query.partition("=")[0])
