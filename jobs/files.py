@@ -22,6 +22,8 @@ from jobs.ids import is_id
 from jobs.record import Blob
 
 CHUNK = 1024 * 1024
+OWNER_MARK = ".owner"
+"""Name of the file that says whose store it is."""
 SCRATCH_FULL = 64 * 1024
 """Free bytes below which whatever went wrong with a temporary file is taken for want of room."""
 Source = bytes | Path | Iterable[bytes]
@@ -62,6 +64,10 @@ class Store(Protocol):
 
     def job_ids(self) -> Iterator[str]:
         """Yield the jobs that have anything in the store."""
+        ...
+
+    def owner(self, ledger: str) -> str:
+        """Return the ledger whose files these are: `ledger`, unless another one has said so before."""
         ...
 
 
@@ -219,6 +225,15 @@ class DiskStore:
         for folder in self.root.glob("??/*"):
             if is_id(folder.name):
                 yield folder.name
+
+    def owner(self, ledger: str) -> str:
+        """See `Store.owner`."""
+        with as_store_error(f"marking {self.root} failed"):
+            _make_folder(self.root)
+            mark = self.root / OWNER_MARK
+            with contextlib.suppress(FileExistsError), mark.open("x", encoding="ascii") as file:
+                file.write(ledger)
+            return mark.read_text("ascii") or ledger  # empty: whoever made it died, or is about to write
 
 
 def _make_folder(folder: Path) -> None:

@@ -112,6 +112,11 @@ class Ledger:
                 "run `voxqueue migrate`, or use the version that wrote it",
             )
 
+    def identity(self) -> str:
+        """Return a name that no other ledger has."""
+        self.redis.set(PREFIX + "identity", secrets.token_hex(8), nx=True)
+        return str(self.redis.get(PREFIX + "identity"))
+
     def _call(self, function: str, **arguments: Any) -> dict[str, Any]:
         if function in KEPT:
             arguments["call"] = secrets.token_hex(8)

@@ -15,7 +15,7 @@ from redis import RedisError
 
 from jobs.connect import RedisClient, connect
 from jobs.errors import JobsError, NotFound, StoreError
-from jobs.files import CHUNK, DiskStore, Source, Store, as_store_error, capped, chunks_of, scratch
+from jobs.files import CHUNK, OWNER_MARK, DiskStore, Source, Store, as_store_error, capped, chunks_of, scratch
 from jobs.ids import is_id
 from jobs.ledger import PREFIX
 from jobs.record import Blob
@@ -100,6 +100,10 @@ class RedisStore:
         for key in self._redis.scan_iter(match=f"{prefix}*", count=1000):
             yield (key.decode() if isinstance(key, bytes) else key).removeprefix(prefix)
 
+    def owner(self, ledger: str) -> str:
+        """See `Store.owner`. They are in the ledger's own database."""
+        return ledger
+
 
 class FsspecStore:
     """Blobs under any URL that fsspec knows (`s3://bucket/prefix`, `memory://…`).
@@ -183,6 +187,16 @@ class FsspecStore:
         """See `Store.job_ids`. A listing for each shard: their objects are not looked at."""
         for shard in self._names(self._root):
             yield from (name for name in self._names(f"{self._root}/{shard}") if is_id(name))
+
+    def owner(self, ledger: str) -> str:
+        """See `Store.owner`. Of two that ask first at the same moment, the later one finds out at its next look."""
+        mark = f"{self._root}/{OWNER_MARK}"
+        with self._errors():
+            try:
+                return str(self._fs.cat_file(mark).decode("ascii"))
+            except FileNotFoundError:
+                self._fs.pipe_file(mark, ledger.encode("ascii"))
+                return ledger
 
     def _names(self, folder: str) -> list[str]:
         with self._errors():

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from redis import RedisError
 
 from jobs.errors import NotFound, StoreError
-from jobs.files import Store
+from jobs.files import OWNER_MARK, Store
 from jobs.ids import made_at
 from jobs.ledger import PORTION, PREFIX, Ledger
 from jobs.queries import MAX_PAGE, Queries
@@ -64,8 +64,7 @@ class Tidier:
                 if self._my_turn("tidier", self._seconds):
                     self.empty_trash()
                     if self._my_turn("tidied", self._orphan_seconds / LOOKS):
-                        self.remove_orphans()
-                        self.fail_without_files()
+                        self.look_around()
             except (RedisError, StoreError) as error:
                 log.warning("tidying up failed: %s", error)
             except Exception:
@@ -85,6 +84,20 @@ class Tidier:
                     removed.append(job_id)
             finally:
                 self._ledger.empty_trash(removed)
+
+    def look_around(self) -> None:
+        """Hold the whole store against the ledger; not that of another one, whose files all look like orphans."""
+        own = self._ledger.identity()
+        found = self._store.owner(own)
+        if found == own:
+            self.remove_orphans()
+            self.fail_without_files()
+            return
+        log.error(
+            "VOXQUEUE_DATA_DIR or VOXQUEUE_RESULTS belongs to another ledger (%s; this one is %s): one of each for "
+            "every Redis database. No orphans are removed. If the other ledger is gone for good, remove %s there",
+            *(found, own, OWNER_MARK),
+        )
 
     def remove_orphans(self) -> list[str]:
         """Remove old files that no record names: of uploads whose process died before the job was written down."""

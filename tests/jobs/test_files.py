@@ -132,6 +132,13 @@ class TestEveryStore:
         with store.open(job_id, blob) as file:
             assert file.read() == data
 
+    def test_it_belongs_to_who_says_so_first(self, store):
+        assert store.owner("one") == "one"
+        assert store.owner("one") == "one"
+        if not isinstance(store, RedisStore):
+            assert store.owner("two") == "one"
+        assert list(store.job_ids()) == []
+
     @pytest.mark.parametrize("job_id", ["../../etc", "a/b", "", "..", "i" * 26])
     def test_only_ids_are_folders(self, store, job_id):
         if isinstance(store, RedisStore):

@@ -109,6 +109,23 @@ class TestJobsWithoutFiles:
         assert not desk.ledger.lose_files(job, tidying.FILES_LOST)
 
 
+def test_files_of_another_ledger_are_left_alone(desk, monkeypatch, caplog):
+    """Two stacks with a Redis each and one folder between them: each takes the other's files for orphans."""
+    monkeypatch.setattr(tidying, "made_at", lambda _: 0)
+    monkeypatch.setattr(desk.ledger, "identity", lambda: "theirs")
+    desk.tidier.look_around()
+    monkeypatch.undo()
+    monkeypatch.setattr(tidying, "made_at", lambda _: 0)
+    orphan = new_id()
+    desk.store.put(orphan, b"theirs, to us an orphan")
+    desk.tidier.look_around()
+    assert "belongs to another ledger" in caplog.text
+    assert list(desk.store.job_ids()) == [orphan]
+    (desk.store.root / ".owner").unlink()
+    desk.tidier.look_around()
+    assert list(desk.store.job_ids()) == []
+
+
 def test_one_of_several_tidies_up_at_a_time(desk, redis):
     other = Tidier(desk.ledger, desk.store, Settings(), worker="x")
     assert desk.tidier._my_turn("tidied", 10)
