@@ -45,6 +45,8 @@ class Intake:
     spec: JobOptions
     inputs: Sequence[Blob] = ()
     total: int = 0
+    files: Sequence[Blob] = ()
+    """All that was uploaded, where `inputs` names only some of many."""
 
 
 def submit(intake: Intake) -> Submitted:
@@ -67,7 +69,7 @@ def submit(intake: Intake) -> Submitted:
         phase=Phase.PLANNING if intake.kind.is_parent else Phase.NONE,
         unit=UNITS[intake.kind],
         total=intake.total,
-        **load_of(intake.kind, getattr(intake.spec, "text", None), intake.inputs)._asdict(),
+        **load_of(intake.kind, getattr(intake.spec, "text", None), intake.files or intake.inputs)._asdict(),
         sums=intake.kind in SUMMED,
         timeout_seconds=intake.spec.timeout_seconds or settings.default_timeout_seconds or None,
         ttl_seconds=settings.ttl_seconds,

@@ -56,7 +56,7 @@ def _accepted(job_id: str, spec: TranscriptsSpec, files: list[Blob], manifests: 
     check_webhook(spec)
     lines = sum(_count(job_id, manifest) for manifest in manifests)
     inputs = [*inputs_of(services().store, job_id, files), *manifests]
-    return accept(Intake(job_id, Kind.TRANSCRIPTS, spec, inputs, total=max(len(files), lines)))
+    return accept(Intake(job_id, Kind.TRANSCRIPTS, spec, inputs, max(len(files), lines), [*files, *manifests]))
 
 
 def _count(job_id: str, manifest: Blob) -> int:

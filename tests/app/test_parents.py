@@ -8,6 +8,7 @@ import pytest
 
 from jobs.ids import child_id
 from jobs.ledger import NewJob
+from jobs.load import BYTES_A_SECOND
 from jobs.states import Kind
 from tests.app.problems import assert_problem
 
@@ -254,6 +255,11 @@ def test_looking_at_a_parent_costs_the_same_with_many_children_as_with_few(clien
         sizes.append(redis.memory_usage(f"vq:job:{parent.id}"))
     assert costs[0] == costs[1]
     assert sizes[1] < 40_000, "the record of a parent does not hold the names of all its files"
+
+
+def test_a_heap_weighs_all_its_files(post, wav, redis):
+    job = assert_parent(post("/v1/transcripts", files=[(wav[:2000], f"{n}.wav") for n in range(150)]), "transcripts")
+    assert int(redis.hget(f"vq:job:{job['id']}", "seconds")) == 150 * 2000 // BYTES_A_SECOND
 
 
 def test_recordings_are_needed_and_counted(app_of, client, post, wav):
