@@ -87,7 +87,7 @@ class ChapterSpeaker:
         warnings = [*run.warnings, *(Warn(one.code, one.detail) for one in made.warnings)]
         facts = {
             "sentences": len(run.sentences),
-            "skipped_sentences": [warning.detail for warning in run.warnings],
+            "skipped_sentences": run.left_out,
             "gain_db": made.gain_db,
             "loudness": made.after.to_json(),
         }

@@ -180,6 +180,11 @@ class SentenceRun:
         """The sentences that were spoken, in order."""
         return [self._sentences[index] for index in sorted(self._spoken)]
 
+    @property
+    def left_out(self) -> list[str]:
+        """The texts of the sentences that were not spoken, in order; `warnings` say why."""
+        return [one.text for index, one in enumerate(self._sentences) if index not in self._spoken]
+
     def gaps(self) -> list[int]:
         """Return the milliseconds of silence before the first spoken sentence and after each."""
         return gaps_of(self._sentences, self._spoken)
