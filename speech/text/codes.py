@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
 
 from speech.text.characters import word_set
 from speech.text.numerals import cardinal, digits
 from speech.text.pieces import Piece, Rule, spoken
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 _MOBILE = re.compile(r"(1[3-9][0-9])[- ]?([0-9]{4})[- ]?([0-9]{4})(?![0-9])")
 _LANDLINE = re.compile(r"(0[0-9]{2,3})[- )]{1,2}([0-9]{3,4})([- ]?)([0-9]{4})(?:-([0-9]{1,4}))?(?![0-9])")
@@ -34,8 +38,15 @@ _DATED_AFTER = re.compile("[年月日号时点分秒]")
 _MEASURED_AFTER = re.compile(r"(?:[亿万千百]|元|块|美元|人|个|次|米|公里|吨|年|页|字|户|平方)")
 
 
+def _digits_of(
+    match: re.Match[str], parts: Sequence[str | None], between: str = "|", *, yao: bool = True
+) -> list[Piece]:
+    """Read the parts of a match digit by digit."""
+    return [spoken(between.join(digits(part, yao=yao) for part in parts if part), *match.span())]
+
+
 def _mobile(match: re.Match[str]) -> list[Piece]:
-    return [spoken("|".join(digits(part, yao=True) for part in match.groups()), *match.span())]
+    return _digits_of(match, match.groups())
 
 
 def _landline(match: re.Match[str]) -> list[Piece] | None:
@@ -49,11 +60,11 @@ def _landline(match: re.Match[str]) -> list[Piece] | None:
 
 
 def _service_line(match: re.Match[str]) -> list[Piece]:
-    return [spoken("|".join(digits(part, yao=True) for part in match.groups() if part), *match.span())]
+    return _digits_of(match, match.groups())
 
 
 def _card(match: re.Match[str]) -> list[Piece]:
-    return [spoken("|".join(digits(part, yao=True) for part in match[0].split(" ")), *match.span())]
+    return _digits_of(match, match[0].split(" "))
 
 
 def _china(match: re.Match[str]) -> list[Piece]:
@@ -61,11 +72,11 @@ def _china(match: re.Match[str]) -> list[Piece]:
 
 
 def _dotted(match: re.Match[str]) -> list[Piece]:
-    return [spoken("点".join(digits(part) for part in match[0].split(".")), *match.span())]
+    return _digits_of(match, match[0].split("."), "点", yao=False)
 
 
 def _dashed(match: re.Match[str]) -> list[Piece]:
-    return [spoken(" 杠 ".join(digits(part, yao=True) for part in match[0].split("-")), *match.span())]
+    return _digits_of(match, match[0].split("-"), " 杠 ")
 
 
 def _id_card(match: re.Match[str]) -> list[Piece]:

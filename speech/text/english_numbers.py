@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from speech.text.numerals import WRITTEN
 from speech.text.pieces import Piece, Rule
 
 _ONES = (
@@ -18,13 +19,14 @@ _ORDINALS = {
 }  # fmt: skip
 _MOST_DIGITS = 12
 _MONEY = {"$": "dollars", "£": "pounds", "€": "euros", "¥": "yuan"}
-_NUM = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?"
-_CASH = re.compile(rf"(?P<money>[$£€¥])\s?(?P<a>{_NUM})(?:\s?(?P<large>thousand|million|billion|[KMB](?![A-Za-z])))?")
+_CASH = re.compile(
+    rf"(?P<money>[$£€¥])\s?(?P<a>{WRITTEN})(?:\s?(?P<large>thousand|million|billion|[KMB](?![A-Za-z])))?"
+)
 _TIME = re.compile(r"(?P<h>[01]?[0-9]|2[0-4]):(?P<m>[0-5][0-9])(?![0-9:])")
-_PERCENT = re.compile(rf"(?P<a>{_NUM})\s?%")
+_PERCENT = re.compile(rf"(?P<a>{WRITTEN})\s?%")
 _ORDINAL = re.compile(r"(?P<a>[0-9]{1,9})(?:st|nd|rd|th)(?![A-Za-z])")
 _YEAR = re.compile(r"(?P<a>1[1-9][0-9]{2}|20[1-9][0-9])(?![0-9%]|[.,][0-9]|\s?(?:dollars|people|years|times|miles))")
-_PLAIN = re.compile(rf"(?P<a>{_NUM})")
+_PLAIN = re.compile(rf"(?P<a>{WRITTEN})")
 _SIGN = re.compile("[&@%+=]")
 _SIGNS = {"&": "and", "@": "at", "%": "percent", "+": "plus", "=": "equals"}
 _LARGE = {"K": "thousand", "M": "million", "B": "billion"}

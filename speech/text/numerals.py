@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+# A number as it is written, with or without thousands commas and decimals: a regular expression.
+WRITTEN = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?"
 _DIGITS = "零一二三四五六七八九"
 _SMALL_UNITS = ("", "十", "百", "千")
 _LARGE_UNITS = ("", "万", "亿", "万亿")

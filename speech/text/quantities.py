@@ -4,34 +4,33 @@ from __future__ import annotations
 
 import re
 
-from speech.text.numerals import cardinal, number
+from speech.text.numerals import WRITTEN, cardinal, number
 from speech.text.pieces import Piece, Rule, group, joined, pause, spoken
 from speech.text.segment import MEASURES
 from speech.text.units import DEGREES, MONEY, MONEY_CODE, MONEY_NAMED, MONEY_SIGN, UNIT, unit_name
 
-_NUM = r"(?:[0-9]{1,3}(?:,[0-9]{3})+(?![0-9])|[0-9]+)(?:\.[0-9]+)?"
 _MINUS = r"(?:(?<![A-Za-z0-9)\]])-)"
 _LARGE = r"(?:万亿|千万|百万|[百千万亿])"
 _RANGE = re.compile(
-    rf"(?P<minus>{_MINUS})?(?P<a>{_NUM})\s?(?P<ua>{UNIT}|%|‰|{_LARGE})?\s?(?P<to>[-~—]{{1,2}})\s?(?P<minus2>-)?(?P<b>{_NUM})"
+    rf"(?P<minus>{_MINUS})?(?P<a>{WRITTEN})\s?(?P<ua>{UNIT}|%|‰|{_LARGE})?\s?(?P<to>[-~—]{{1,2}})\s?(?P<minus2>-)?(?P<b>{WRITTEN})"
     rf"\s?(?P<ub>{UNIT}|%|‰)?(?![0-9]|\s?=|\s?[-+×*÷][0-9])"
 )
 _MONEY_BEFORE = re.compile(
-    rf"(?P<sign>{_MINUS})?(?P<money>{MONEY_SIGN})\s?(?P<minus>-)?(?P<a>{_NUM})(?:\s?(?P<to>[-~—])\s?(?:{MONEY_SIGN})?(?P<b>{_NUM}))?"
+    rf"(?P<sign>{_MINUS})?(?P<money>{MONEY_SIGN})\s?(?P<minus>-)?(?P<a>{WRITTEN})(?:\s?(?P<to>[-~—])\s?(?:{MONEY_SIGN})?(?P<b>{WRITTEN}))?"
     rf"(?P<large>{_LARGE}|[KMB](?![A-Za-z]))?"
 )
-_MONEY_AFTER = re.compile(rf"(?P<a>{_NUM})(?P<large>{_LARGE})?\s?(?P<money>{MONEY_CODE})")
-_PERCENT = re.compile(rf"(?P<minus>{_MINUS})?(?P<a>{_NUM})\s?(?P<sign>[%‰])")
+_MONEY_AFTER = re.compile(rf"(?P<a>{WRITTEN})(?P<large>{_LARGE})?\s?(?P<money>{MONEY_CODE})")
+_PERCENT = re.compile(rf"(?P<minus>{_MINUS})?(?P<a>{WRITTEN})\s?(?P<sign>[%‰])")
 _MIXED = re.compile(r"(?P<whole>[0-9]+)[ ](?P<a>[0-9]+)/(?P<b>[1-9][0-9]*)(?![0-9/.])")
 _FRACTION = re.compile(rf"(?P<minus>{_MINUS})?(?P<a>[0-9]+)/(?P<b>[1-9][0-9]*)(?![0-9/.]|\s?[A-Za-z])")
-_UNIT_NUMBER = re.compile(rf"(?P<minus>{_MINUS})?(?P<a>{_NUM})\s?(?P<unit>{UNIT})")
+_UNIT_NUMBER = re.compile(rf"(?P<minus>{_MINUS})?(?P<a>{WRITTEN})\s?(?P<unit>{UNIT})")
 _OPERATION = re.compile(
     r"(?<=[0-9A-Za-z²³%)\]])\s?(?P<sign>[+×÷*=<>≈≠≤≥≡]|[-xX](?=\s?[0-9.]+\s?=)|(?<=[0-9])[xX](?=[0-9]))\s?(?=[-(\[]?[0-9A-Za-z])"
 )
 _PER = re.compile(rf"(?<=[元块次人个吨克斤米里升度页字转瓦])/(?:(?P<unit>{UNIT})|(?=[\u4e00-\u9fff]))")
-_NEGATIVE = re.compile(rf"{_MINUS}(?P<a>{_NUM})")
+_NEGATIVE = re.compile(rf"{_MINUS}(?P<a>{WRITTEN})")
 _SIGN = re.compile(r"(?:(?<![A-Za-z0-9])\+|±)(?=[0-9])")
-_PLAIN = re.compile(rf"(?P<a>{_NUM})")
+_PLAIN = re.compile(rf"(?P<a>{WRITTEN})")
 _ORDINAL_BEFORE = re.compile(r"(?:第|[Nn]o\.\s?)$")
 _OPERATORS = {
     "+": "加", "-": "减", "×": "乘", "x": "乘", "X": "乘", "*": "乘", "÷": "除以", "=": "等于", "<": "小于",

@@ -17,7 +17,7 @@ _QUOTE_LIMIT = 90
 # “…。”他说。 stays together if what follows the quotation is at most this long.
 _TAG_LIMIT = 16
 _END = re.compile(
-    rf"(?:[{_TERMINATORS}]+(?:[…—~～]|\.{{2,}})*|(?:…|\.{{3,}})+[{_TERMINATORS}]+)[{re.escape(_CLOSERS)}]*"
+    rf"(?:[{_TERMINATORS}]+(?:[…—~～]|\.{{2,}})*|(?<![….])(?:…|\.{{3,}}+)++[{_TERMINATORS}]+)[{re.escape(_CLOSERS)}]*"
 )
 _DOT = re.compile(rf"\.(?!\.)[{re.escape(_CLOSERS)}]*(?=\s|$|[\u4e00-\u9fff“「『])")
 _LINE = re.compile(r"[^\n\r\v\f\x1c-\x1e\x85\u2028\u2029]*(?:[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+|$)")
