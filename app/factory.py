@@ -45,7 +45,7 @@ def _note_job(endpoint: str | None, values: dict[str, Any] | None) -> None:  # n
 
 
 def _tell(settings: Settings) -> None:
-    redis = settings.redis_url.rpartition("@")[2]
+    redis = settings.redis_url.partition("?")[0].rpartition("@")[2].rpartition("//")[2]
     results = str(settings.blobs_dir) if settings.results == "disk" else settings.results.rpartition("@")[2]
     keys = "with keys" if settings.api_keys else "without keys"
     log.info("web is ready: Redis at %s, results in %s, %s", redis, results, keys)

@@ -52,6 +52,7 @@ def _become_worker() -> None:
     slot, threads = own_slot()
     os.environ.update(slot.environment(threads))
     settings.cache_clear()  # the slot decides on the device
+    log_plainly(settings())  # now: Celery would do it after the engine has been loaded
     from workers.process import WorkerProcess
     from workers.tasks import register_tasks
 
@@ -65,7 +66,7 @@ def _become_worker() -> None:
 def _connect_signals(process: WorkerProcess) -> None:
     @signals.setup_logging.connect(weak=False)
     def setup_logging(**_: Any) -> None:
-        log_plainly(settings())
+        """Keep Celery's hands off."""
 
     @signals.celeryd_init.connect(weak=False)
     def name(instance: Any = None, **_: Any) -> None:
