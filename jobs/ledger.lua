@@ -25,7 +25,6 @@
 --   idem:OWNER:KEY      string  an idempotency key's job and fingerprint
 --   held                set     queue:NAME, kind:NAME and owner:NAME that an operator holds
 --   draining            set     what of `held` is taken from its workers, too
---   draining            set     what of `held` is taken from its workers, too
 --   parked              set     what of `held` has jobs put aside
 --   parked:WHAT         zset    jobs that were claimed while held and put aside, by the time of that
 --   answer:CALL         string  the answer of a call that changed something, for its repetitions
@@ -369,7 +368,8 @@ function ledger.submit(a)
     'claim', '', 'worker', '',
     'spec', a.spec, 'inputs', a.inputs, 'metadata', a.metadata, 'webhook', a.webhook, 'output', '', 'error', '',
     'done', '0', 'total', a.total, 'unit', a.unit, 'sums', a.sums, 'parent', a.parent, 'index', a.index,
-    'phase', a.phase, 'characters', a.characters, 'seconds', a.seconds, 'cancel', '0', 'timeout_ms', a.timeout_ms, 'ttl', a.ttl_ms, 'version', '0',
+    'phase', a.phase, 'characters', a.characters, 'seconds', a.seconds, 'cancel', '0', 'timeout_ms', a.timeout_ms,
+    'ttl', a.ttl_ms, 'version', '0',
     'number', redis.call('INCR', P .. 'created'))
   refile(a.id, nil, 'queued')
   if a.parent == '' then
