@@ -156,5 +156,7 @@ def look_for_remains(stack, folder, findings):
             findings.leaked.append(f"{key}: of a job that is gone")
         if found and key.startswith("vq:units:") and redis.hget(f"vq:job:{found['id']}", "status") == "succeeded":
             findings.leaked.append(f"{key}: the journal of a finished job")
+        if key in {"vq:queued", "vq:characters", "vq:seconds"}:
+            findings.leaked.append(f"{key}: {redis.hgetall(key)}")
         if key.startswith("vq:waiting:") or key == "vq:leases":
             findings.leaked.append(f"{key}: {redis.zrange(key, 0, 4)}")
