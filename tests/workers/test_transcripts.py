@@ -104,16 +104,22 @@ def encrypted():
     return bytes(raw)
 
 
+def misnamed():
+    """A name that says it is UTF-8 and is not."""
+    return zipped(("好.wav", b"RIFF")).replace("好".encode(), b"\xff\xfe\xfd")
+
+
 @pytest.mark.parametrize(
     ("archive", "name", "reason"),
     [
         (b"PK\3\4 nonsense", "heap.zip", "heap.zip: File is not a zip file"),
         (damaged(), "bad.wav", "Bad CRC-32"),
         (encrypted(), "secret.wav", "encrypted"),
+        (misnamed(), "heap.zip", "invalid start byte"),
         (zipped(("bomb.wav", bytes(90_000))), "bomb.wav", "the limit is"),
         (zipped(*((f"{n}.wav", bytes(99_000)) for n in range(11))), "heap.zip", "split it"),
     ],
-    ids=["no zip", "damaged", "encrypted", "one bomb", "many bombs"],
+    ids=["no zip", "damaged", "encrypted", "misnamed", "one bomb", "many bombs"],
 )
 def test_what_cannot_be_unpacked_fails_alone_and_has_no_child(house, archive, name, reason):
     job_id = transcribe(house, ("heap.zip", "application/zip", archive), ("ok.wav", *WAV))

@@ -325,6 +325,14 @@ def test_a_zip_without_a_package_and_a_book_without_text_are_clear_errors(epub, 
     assert caught.value.code == "empty_book"
 
 
+def test_an_archive_whose_names_are_no_text_is_a_clear_error(epub):
+    path = epub(TWO | {"好.xhtml": "<p>无</p>"})
+    path.write_bytes(path.read_bytes().replace("好".encode(), b"\xff\xfe\xfd"))
+    with pytest.raises(BookError, match="send it again") as caught:
+        read_book(path)
+    assert caught.value.code == "not_a_book"
+
+
 def test_empty_chapters_and_missing_pages_are_warnings(epub):
     pages = {**TWO, "e.xhtml": "<h1>插图</h1><img src='a.png'/>", "gone.xhtml": "<p>无</p>"}
     path = epub(pages, contents=[("一", "c1.xhtml", ()), ("二", "c2.xhtml", ()), ("插图", "e.xhtml", ())])
