@@ -94,7 +94,7 @@ def test_ready_means_a_live_worker_of_each_kind(client, registry):
         assert kind in answer.json["missing"]
         registry.publish_worker(f"{kind}@host", {"name": f"{kind}@host", "kind": kind})
     assert client.get("/readyz").json == {
-        "status": "ready", "redis": True, "workers": {"tts": 1, "stt": 1, "cpu": 1}, "missing": [],
+        "status": "ready", "redis": True, "workers": {"tts": 1, "stt": 1, "cpu": 1}, "missing": [], "held": [],
     }  # fmt: skip
 
 
