@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 from dataclasses import dataclass
-from itertools import repeat
 from pathlib import Path
 
 from jobs.files import Store, scratch
@@ -55,7 +54,7 @@ class ChapterSpeaker:
         """Do the job of a session. Raises `JobFailed` or `Stop`."""
         job = session.job
         spec = ChapterSpec.model_validate(job.spec)
-        data, *words = map(self._read, repeat(job.id), job.inputs)
+        data, *words = [self._read(job.id, blob) for blob in job.inputs]
         text = ChapterText.from_bytes(data)
         front_end = _front_end(words[0]) if words else plain_front_end()
         voices = self.engine.entries

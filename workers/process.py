@@ -102,7 +102,7 @@ class WorkerProcess:
                 from workers.voices import CANDIDATES, VoiceEngine
 
                 voices = VoiceEngine(settings)
-                rows = min(settings.tts_batch_rows, voices.good_rows)
+                rows = voices.good_rows(self._arithmetic_threads)
                 speaking = self._add_engine(voices, settings.tts_batch_frames, rows)
                 window = 2 * rows
                 turns = Turns(enough=CANDIDATES * rows, writers=max(1, count_cores() - self._arithmetic_threads))

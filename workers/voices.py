@@ -25,8 +25,8 @@ WARM_UP_SYMBOLS = (
 )
 """你好 as symbols."""
 CPU_ROWS = 8
-"""Demo voice, one thread: 10.1, 9.8, 9.5, 9.4 and 10.4 sentences a second of CPU in batches of 4, 8, 16, 32 and 64,
-the longest of which took 0.6, 1.1, 2.4, 4.2 and 6.9 s."""
+"""For each core, which has rows of its own. The demo voice on one core: 10.1, 9.8, 9.5, 9.4 and 10.4 sentences in a
+second of processor time with batches of 4, 8, 16, 32 and 64, the longest of which took 0.6, 1.1, 2.4, 4.2 and 6.9 s."""
 CANDIDATES = 8
 """Batches of sentences among which a book lets the scheduler choose those of like length."""
 
@@ -55,10 +55,10 @@ class VoiceEngine:
         """What the voices offer; stays after an unload."""
         self._facts: dict[str, Any] = {}
 
-    @property
-    def good_rows(self) -> int:
-        """Rows beyond which a batch only takes longer, and keeps who is in a hurry waiting."""
-        return CPU_ROWS if self._settings.device == "cpu" else self._settings.tts_batch_rows
+    def good_rows(self, threads: int) -> int:
+        """Return the rows beyond which a batch only takes longer, and keeps who is in a hurry waiting."""
+        wanted = self._settings.tts_batch_rows
+        return min(wanted, CPU_ROWS * threads) if self._settings.device == "cpu" else wanted
 
     def load(self) -> None:
         """Load all voices of the configured model. Raises `ModelError` or `DeviceError`."""
