@@ -7,6 +7,7 @@ buffers that stay where they are, which is what a CUDA graph wants.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -30,10 +31,14 @@ class DecoderInput:
 
 @dataclass
 class _Row:
-    """A row while it is being decoded: its place among the inputs, its start, and what it has put out so far."""
+    """A row while it is being decoded: its place among the inputs, its start, and what it has put out so far.
+
+    ``place`` is where its memory begins among all memories.
+    """
 
     number: int
-    memory: Tensor
+    place: int
+    steps: int
     band: int
     began: int
     parts: list[Tensor] = field(default_factory=list)
@@ -41,7 +46,7 @@ class _Row:
     @property
     def ends(self) -> int:
         """The global step after its last one."""
-        return self.began + len(self.memory)
+        return self.began + self.steps
 
 
 class Buffers:
@@ -108,6 +113,10 @@ class Decoding:
     def __init__(self, decoder: PncaDecoder, inputs: Sequence[DecoderInput], slots: int, source: BufferSource) -> None:
         self.decoder = decoder
         self.source = source
+        # All memories in one, so that a block's steps are gathered at once; a step behind a row's end reads the zeros.
+        zeros = decoder.memory_weight.new_zeros(1, decoder.memory_weight.shape[0])
+        self.memory = torch.cat([*(one.memory for one in inputs), zeros])
+        self.places = list(itertools.accumulate((len(one.memory) for one in inputs), initial=0))
         # The longest first, so that few slots are left empty at the end; popped from the back.
         self.waiting = sorted(enumerate(inputs), key=lambda one: len(one[1].memory))
         ring = 1 + max((one.band for one in inputs), default=0)
@@ -148,7 +157,7 @@ class Decoding:
         for slot, row in enumerate(self.slots):
             if row is None and self.waiting:
                 number, one = self.waiting.pop()
-                self.slots[slot] = _Row(number, one.memory, one.band, self.now)
+                self.slots[slot] = _Row(number, self.places[number], len(one.memory), one.band, self.now)
                 entering.append(slot)
         if not entering:
             return
@@ -174,20 +183,17 @@ class Decoding:
 
     def _memory(self, slots: Sequence[int], start: int, count: int) -> Tensor:
         """Return memory [count, slots, width] from a global step on, zero behind each row's end."""
-        some: Tensor = self.decoder.memory_weight
-        made = some.new_zeros(count, len(slots), some.shape[0])
-        for column, slot in enumerate(slots):
-            row = self.slots[slot]
-            assert row is not None
-            part = row.memory[start - row.began : start - row.began + count]
-            made[: len(part), column] = part
-        return made
+        rows = [row for slot in slots if (row := self.slots[slot]) is not None]
+        place, began, ends = torch.tensor([(row.place, row.began, row.ends) for row in rows]).unbind(1)
+        step = torch.arange(start, start + count).unsqueeze(1)
+        index = torch.where(step < ends, place + step - began, len(self.memory) - 1)
+        return self.memory.index_select(0, index.flatten().to(self.memory.device)).view(count, len(rows), -1)
 
     def _prepare_masks(self) -> None:
         """Fill in where each row may look, 0 or -inf, from this step to the end of the block."""
         buffers, ring = self.buffers, self.ring
         device = buffers.masks.device
-        rows = [(row.began, row.band, len(row.memory)) if row else (self.now, 0, 1) for row in self.slots]
+        rows = [(row.began, row.band, row.steps) if row else (self.now, 0, 1) for row in self.slots]
         began, band, length = torch.tensor(rows, device=device).unbind(1)
         inside = self.now % BLOCK
         now = torch.arange(self.now, self.now + BLOCK - inside, device=device)[:, None, None]

@@ -34,16 +34,16 @@ class GraphedBuffers(Buffers):
 
     def _capture(self) -> torch.cuda.CUDAGraph:
         # Warm-up on a side stream, as captures need: libraries allocate their workspaces at the first calls.
-        device = self.cache.device
-        side = torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
-        side.wait_stream(torch.cuda.current_stream(device))
-        with torch.cuda.stream(side):
-            for _ in range(WARM_UP_STEPS):
+        with torch.cuda.device(self.cache.device):
+            side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                for _ in range(WARM_UP_STEPS):
+                    self.step()
+            torch.cuda.current_stream().wait_stream(side)
+            graph = torch.cuda.CUDAGraph()
+            with torch.cuda.graph(graph):
                 self.step()
-        torch.cuda.current_stream(device).wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
-            self.step()
         return graph
 
     def run(self, steps: int) -> None:

@@ -233,15 +233,21 @@ class TensorRTRunner:
                 raise EngineError(f"the engine refuses {name} of the shape {list(one.shape)}")
             context.set_tensor_address(name, one.data_ptr())
         context.set_tensor_address(OUTPUT_NAME, wave.data_ptr())
-        if not context.execute_async_v3(torch.cuda.current_stream(mel.device).cuda_stream):
+        # On a stream of its own: on the default one TensorRT waits for the whole device before and behind every call.
+        current, own = torch.cuda.current_stream(mel.device), self._threads.stream
+        own.wait_stream(current)
+        if not context.execute_async_v3(own.cuda_stream):
             raise EngineError("TensorRT could not run the engine; its own messages say why")
+        current.wait_stream(own)
         self._threads.alive = (inputs, wave)
         return wave
 
     def _context(self) -> Any:
         context = getattr(self._threads, "context", None)
         if context is None:
-            context = self._threads.context = self._engine.create_execution_context()
+            context = self._engine.create_execution_context()
             if context is None:
                 raise EngineError("TensorRT has no memory for another execution context")
+            self._threads.stream = torch.cuda.Stream(self._device.torch_name)  # type: ignore[no-untyped-call]
+            self._threads.context = context
         return context
