@@ -8,7 +8,13 @@ from workers.voices import CPU_ROWS, VoiceEngine
 
 @pytest.mark.parametrize(
     ("device", "wanted", "threads", "rows"),
-    [("cuda", 64, 1, 64), ("cpu", 64, 1, CPU_ROWS), ("cpu", 64, 4, 4 * CPU_ROWS), ("cpu", 4, 4, 4), ("cpu", 64, 99, 64)],
+    [
+        ("cuda", 64, 1, 64),
+        ("cpu", 64, 1, CPU_ROWS),
+        ("cpu", 64, 4, 4 * CPU_ROWS),
+        ("cpu", 4, 4, 4),
+        ("cpu", 64, 99, 64),
+    ],
 )
 def test_on_a_cpu_a_batch_is_no_wider_than_its_cores_gain_by(device, wanted, threads, rows):
     """Who is in a hurry waits for the end of the running batch."""
