@@ -8,10 +8,14 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from redis import RedisError
+from redis.exceptions import ConnectionError as RedisAway
+from redis.exceptions import TimeoutError as RedisSlow
 
 log = logging.getLogger(__name__)
 T = TypeVar("T")
 LONGEST_PAUSE = 2.0
+AWAY = (RedisAway, RedisSlow)
+"""How redis-py says that the server cannot be reached, apart from what the server itself refuses."""
 
 
 def insist(call: Callable[[], T], what: str) -> T:

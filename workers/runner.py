@@ -14,7 +14,7 @@ from jobs.queries import Queries
 from jobs.record import Output, Problem
 from workers.faults import EngineBroken, SchedulerStopped
 from workers.gate import Gate
-from workers.insist import insist
+from workers.insist import AWAY, insist
 from workers.leases import LeaseKeeper
 from workers.session import JobFailed, Session, Stop, Wish
 
@@ -26,6 +26,7 @@ ENDING_SECONDS = 10
 """A process whose engine broke ends well within this."""
 STORE_PAUSES = (1.0, 5.0, 20.0)
 """Seconds after which a job whose store failed goes on, once each: an object store restarts, a full disk is emptied."""
+REDIS_PAUSE = 1.0
 HOPELESS = frozenset({"too_large_for_redis"})
 """Failures of the store that another try does not mend."""
 
@@ -90,16 +91,20 @@ class Runner:
             return self._fail(session, _failure_of(session, error))
 
     def _through_outages(self, session: Session, handler: Handler) -> Output | None:
-        """Do the work; if the store fails, again after a pause, from the last finished unit on."""
-        for pause in STORE_PAUSES:
+        """Do the work; if the store fails or Redis goes away, again after a pause, from the last finished unit on."""
+        pauses = iter(STORE_PAUSES)
+        while True:
             try:
                 return self._handle(session, handler)
+            except AWAY as error:  # it comes back, or nobody could be told anyway
+                log.warning("job %s: Redis is away (%s); it goes on when it is back", session.job.id, error)
+                session.rest(REDIS_PAUSE)
             except StoreError as error:
-                if error.code in HOPELESS:
+                pause = next(pauses, None)
+                if pause is None or error.code in HOPELESS:
                     raise
                 log.warning("job %s: %s; again in %.0f s", session.job.id, error.detail, pause)
                 session.rest(pause)
-        return self._handle(session, handler)
 
     def _handle(self, session: Session, handler: Handler) -> Output | None:
         """Do the work. When the engine breaks, wait for the end of the process before anybody else is admitted.

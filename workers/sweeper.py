@@ -8,18 +8,15 @@ from __future__ import annotations
 import logging
 import threading
 
-from redis.exceptions import ConnectionError as RedisAway
-from redis.exceptions import TimeoutError as RedisSlow
-
 from jobs.broker import Broker
 from jobs.ledger import PREFIX, Ledger, Recovery
 from jobs.registry import Registry
 from jobs.settings import Settings
 from jobs.webhooks import Webhooks
 from workers.identity import is_dead
+from workers.insist import AWAY
 
 log = logging.getLogger(__name__)
-AWAY = (RedisAway, RedisSlow)
 PORTIONS = 20
 """Portions of erased records in a sweep: a parent of 50,000 children is gone within half a minute."""
 

@@ -4,6 +4,8 @@ import threading
 import time
 
 import pytest
+from redis.exceptions import ConnectionError as RedisAway
+from redis.exceptions import TimeoutError as RedisSlow
 
 from jobs.errors import StoreError
 from jobs.ids import new_id
@@ -290,6 +292,19 @@ class TestStoreAway:
         with pytest.raises(JobFailed, match="the bucket is away"):
             self.run(process, handler)
         assert 9 - handler.left == tries
+
+    def test_redis_away_is_waited_for_however_long(self, process, monkeypatch):
+        """A handler reads the ledger, too: what it raises then is no fault of the job's."""
+        monkeypatch.setattr("workers.runner.REDIS_PAUSE", 0.01)
+        outages = iter([RedisAway("refused")] * 8 + [RedisSlow("no answer")] * 8)
+
+        def work(session):
+            for outage in outages:
+                raise outage
+            return process.work(session)
+
+        job_id, outcome = self.run(process, work)
+        assert (outcome, process.queries.get(job_id).attempt) == ("succeeded", 1)
 
     @pytest.mark.parametrize(("wish", "outcome"), [(Wish.CANCEL, "canceled"), (Wish.DRAIN, "released")])
     def test_nobody_waits_for_a_pause_to_end(self, process, monkeypatch, wish, outcome):
