@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
 from typing import TypeVar
 
 import torch
@@ -23,7 +24,7 @@ class Crew:
 
     def __init__(self, count: int) -> None:
         self.count = count
-        self._pool = ThreadPoolExecutor(count, "tts-crew", torch.set_num_threads, (1,)) if count > 1 else None
+        self._pool = _one_core_threads(count) if count > 1 else None
 
     def map(self, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """Return ``work`` of each item, in order, the first ones begun first; raises what one of them raises."""
@@ -33,6 +34,22 @@ class Crew:
                 return work(item)
 
         return [alone(item) for item in items] if self._pool is None else list(self._pool.map(alone, items))
+
+
+def _one_core_threads(count: int) -> ThreadPoolExecutor:
+    """Return a pool whose threads have all begun and compute on one core each; all other threads stay as they are."""
+    usual = torch.get_num_threads()
+    pool = ThreadPoolExecutor(count, "tts-crew")
+    all_are_here = Barrier(count)
+
+    def settle(_: int) -> None:
+        all_are_here.wait()
+        torch.get_num_threads()  # a thread's first look takes the process's number; what is set before is lost
+        torch.set_num_threads(1)
+
+    list(pool.map(settle, range(count)))
+    torch.set_num_threads(usual)  # what the process's number was; this thread's own has not changed
+    return pool
 
 
 def share_out(sizes: Sequence[int], parts: int) -> list[list[int]]:

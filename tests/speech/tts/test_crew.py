@@ -1,6 +1,7 @@
 """Work shared out among cores: every row once, even shares, errors as they are, threads of one core each."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -28,6 +29,18 @@ def test_threads_meet_and_each_computes_on_one_core():
         return item, torch.get_num_threads(), torch.is_inference_mode_enabled()
 
     assert Crew(3).map(work, range(6)) == [(item, 1, True) for item in range(6)]
+
+
+def test_other_threads_keep_their_number():
+    usual = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        Crew(2)
+        with ThreadPoolExecutor(1) as another:
+            assert another.submit(torch.get_num_threads).result() == 3
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(usual)
 
 
 @pytest.mark.parametrize("count", [1, 2])
