@@ -139,7 +139,7 @@ class Runner:
         finally:
             self._leases.make_room.clear()
         try:
-            self._ledger.run_alone(session.claim)
+            insist(lambda: self._ledger.run_alone(session.claim), "telling that a job runs alone")
         except BaseException:
             entered.leave()
             raise
