@@ -136,9 +136,11 @@ def audiobook(
     return Call("POST", path, json={"chapters": chapters, **_given(options)}, headers=headers)
 
 
-def transcripts(files: Iterable[File], idempotency_key: str | None, options: Mapping[str, Any]) -> Call:
+def transcripts(
+    files: Iterable[File], manifest: File | None, idempotency_key: str | None, options: Mapping[str, Any]
+) -> Call:
     """Transcribe many recordings."""
-    given = [("files", file) for file in files]
+    given = [*(("files", file) for file in files), *([("manifest", manifest)] if manifest is not None else [])]
     return Call("POST", "/v1/transcripts", fields=options, files=given, headers=_key(idempotency_key))
 
 

@@ -9,17 +9,17 @@ with Client("http://127.0.0.1:8000") as client:
 
 from __future__ import annotations
 
-import asyncio
-import os
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
 
 import httpx
 
 from app import calls
+from app.async_client import AsyncClient
 from app.calls import ApiError, Call, EventReader, File, JobFailed, Unreachable
+from app.connection import LONGEST_WAIT, TRIES, Connection, checked, succeeded
 from app.schemas import (
     FileObject,
     JobList,
@@ -38,42 +38,6 @@ from app.schemas import (
 
 __all__ = ["ApiError", "AsyncClient", "Client", "File", "JobFailed", "JobObject", "Unreachable"]
 
-DEFAULT_URL = "http://127.0.0.1:8000"
-LONGEST_WAIT = 50.0
-"""Of one long poll; the server takes up to 60 s."""
-TRIES = 4
-PASSING = frozenset({429, 502, 503, 504})
-TIMEOUT = httpx.Timeout(60, read=120)
-
-
-class _Base:
-    """What both clients have: the address, the key, and the pauses between tries."""
-
-    def __init__(self, url: str | None = None, key: str | None = None) -> None:
-        self.url = (url or os.environ.get("VOXQUEUE_URL") or DEFAULT_URL).rstrip("/")
-        key = key or os.environ.get("VOXQUEUE_API_KEY")
-        self._options: dict[str, Any] = {
-            "base_url": self.url,
-            "headers": {"Authorization": f"Bearer {key}"} if key else {},
-            "timeout": TIMEOUT,
-        }
-
-    def _pause(self, call: Call, number: int, answer: httpx.Response | None) -> float | None:
-        """Return the seconds until the next try, None if there is to be none."""
-        if number + 1 >= TRIES or not call.repeatable or (answer is not None and answer.status_code not in PASSING):
-            return None
-        told = answer.headers.get("Retry-After", "") if answer is not None else ""
-        return float(told) if told.isdigit() else 0.25 * 2**number
-
-    def _unreachable(self, error: httpx.TransportError) -> Unreachable:
-        return Unreachable(f"{self.url} cannot be reached: {error or type(error).__name__}")
-
-
-def _checked(answer: httpx.Response) -> httpx.Response:
-    if answer.is_error:
-        raise calls.problem_of(answer)
-    return answer
-
 
 def _target(folder: Path | str, file: FileObject) -> Path:
     """Return where a file of a result goes: below `folder`, whatever it is called."""
@@ -83,7 +47,7 @@ def _target(folder: Path | str, file: FileObject) -> Path:
     return target
 
 
-class Client(_Base):
+class Client(Connection):
     """A client that blocks. The address is `url`, or VOXQUEUE_URL; the key is `key`, or VOXQUEUE_API_KEY.
 
     All calls raise `ApiError` and `Unreachable`. Submits carry an idempotency key, so repeating them is safe, and they
@@ -92,7 +56,7 @@ class Client(_Base):
 
     def __init__(self, url: str | None = None, key: str | None = None, **options: Any) -> None:
         super().__init__(url, key)
-        self._http = httpx.Client(**{**self._options, **options})
+        self._http = httpx.Client(**{**self.options, **options})
 
     def __enter__(self) -> Self:
         return self
@@ -102,19 +66,20 @@ class Client(_Base):
 
     def send(self, call: Call) -> httpx.Response:
         """Make a call, again if that helps."""
-        for number in range(TRIES):
+        number = 0
+        while True:
             answer = None
             try:
                 with call.arguments() as arguments:
                     answer = self._http.request(call.method, call.path, **arguments)
             except httpx.TransportError as error:
-                if (pause := self._pause(call, number, None)) is None:
-                    raise self._unreachable(error) from error
+                if (pause := self.pause(call, number, None)) is None:
+                    raise self.unreachable(error) from error
             else:
-                if not answer.is_error or (pause := self._pause(call, number, answer)) is None:
-                    return _checked(answer)
+                if not answer.is_error or (pause := self.pause(call, number, answer)) is None:
+                    return checked(answer)
             time.sleep(pause)
-        raise AssertionError("the last try returns or raises")
+            number += 1
 
     def _job(self, call: Call) -> JobObject:
         return calls.parsed(JobObject, self.send(call))
@@ -141,9 +106,16 @@ class Client(_Base):
         """Submit a book, as a file or as chapters; `options` are the fields of `POST /v1/audiobooks`."""
         return self._job(calls.audiobook(file, chapters, cover, idempotency_key, options))
 
-    def transcripts(self, files: Iterable[File], *, idempotency_key: str | None = None, **options: Any) -> JobObject:
-        """Submit many recordings; `options` are the fields of `POST /v1/transcripts`."""
-        return self._job(calls.transcripts(files, idempotency_key, options))
+    def transcripts(
+        self,
+        files: Iterable[File] = (),
+        *,
+        manifest: File | None = None,
+        idempotency_key: str | None = None,
+        **options: Any,
+    ) -> JobObject:
+        """Submit many recordings, a manifest of them, or both; `options` are the fields of `POST /v1/transcripts`."""
+        return self._job(calls.transcripts(files, manifest, idempotency_key, options))
 
     def batch(
         self, lines: Iterable[Mapping[str, Any]] | File, *, idempotency_key: str | None = None, **options: Any
@@ -162,7 +134,7 @@ class Client(_Base):
             left = end - time.monotonic()
             job = self.job(job_id, wait=round(max(0.0, min(left, LONGEST_WAIT)), 3))
             if job.status.is_terminal:
-                return _succeeded(job)
+                return succeeded(job)
             if left <= 0:
                 raise TimeoutError(f"job {job_id} is {job.status} after {seconds} s")
 
@@ -196,7 +168,7 @@ class Client(_Base):
                         return
             except httpx.TransportError as error:
                 if quiet + 1 >= TRIES:
-                    raise self._unreachable(error) from error
+                    raise self.unreachable(error) from error
             quiet += 1
             time.sleep(0.25 * quiet)
 
@@ -229,7 +201,7 @@ class Client(_Base):
                     out.write(chunk)
             partial.replace(target)
         except httpx.TransportError as error:
-            raise self._unreachable(error) from error
+            raise self.unreachable(error) from error
         finally:
             partial.unlink(missing_ok=True)
         return target
@@ -263,135 +235,4 @@ class Client(_Base):
         try:
             return calls.parsed(Readiness, self._http.get("/readyz"))
         except httpx.TransportError as error:
-            raise self._unreachable(error) from error
-
-
-def _succeeded(job: JobObject) -> JobObject:
-    if job.status != "succeeded":
-        raise JobFailed(job)
-    return job
-
-
-class AsyncClient(_Base):
-    """The same with `async` and `await`."""
-
-    def __init__(self, url: str | None = None, key: str | None = None, **options: Any) -> None:
-        super().__init__(url, key)
-        self._http = httpx.AsyncClient(**{**self._options, **options})
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self._http.aclose()
-
-    async def send(self, call: Call) -> httpx.Response:
-        """Make a call, again if that helps."""
-        for number in range(TRIES):
-            answer = None
-            try:
-                with call.arguments() as arguments:
-                    answer = await self._http.request(call.method, call.path, **arguments)
-            except httpx.TransportError as error:
-                if (pause := self._pause(call, number, None)) is None:
-                    raise self._unreachable(error) from error
-            else:
-                if not answer.is_error or (pause := self._pause(call, number, answer)) is None:
-                    return _checked(answer)
-            await asyncio.sleep(pause)
-        raise AssertionError("the last try returns or raises")
-
-    async def _job(self, call: Call) -> JobObject:
-        return calls.parsed(JobObject, await self.send(call))
-
-    async def tts(self, text: str, *, idempotency_key: str | None = None, **options: Any) -> JobObject:
-        """See `Client.tts`."""
-        return await self._job(calls.tts(text, idempotency_key, options))
-
-    async def stt(
-        self, file: File | None = None, *, url: str | None = None, idempotency_key: str | None = None, **options: Any
-    ) -> JobObject:
-        """See `Client.stt`."""
-        return await self._job(calls.stt(file, url, idempotency_key, options))
-
-    async def audiobook(
-        self,
-        file: File | None = None,
-        *,
-        chapters: Sequence[Mapping[str, str]] | None = None,
-        cover: File | None = None,
-        idempotency_key: str | None = None,
-        **options: Any,
-    ) -> JobObject:
-        """See `Client.audiobook`."""
-        return await self._job(calls.audiobook(file, chapters, cover, idempotency_key, options))
-
-    async def transcripts(
-        self, files: Iterable[File], *, idempotency_key: str | None = None, **options: Any
-    ) -> JobObject:
-        """See `Client.transcripts`."""
-        return await self._job(calls.transcripts(files, idempotency_key, options))
-
-    async def batch(
-        self, lines: Iterable[Mapping[str, Any]] | File, *, idempotency_key: str | None = None, **options: Any
-    ) -> JobObject:
-        """See `Client.batch`."""
-        return await self._job(calls.batch(lines, idempotency_key, options))
-
-    async def job(self, job_id: str, *, wait: float = 0) -> JobObject:
-        """See `Client.job`."""
-        return await self._job(calls.job(job_id, wait))
-
-    async def wait(self, job_id: str) -> JobObject:
-        """Return a job that has succeeded. Raises `JobFailed`."""
-        while True:
-            job = await self.job(job_id, wait=LONGEST_WAIT)
-            if job.status.is_terminal:
-                return _succeeded(job)
-
-    async def jobs(self, **filters: Any) -> AsyncIterator[JobObject]:
-        """See `Client.jobs`."""
-        after = None
-        while True:
-            page = calls.parsed(JobList, await self.send(calls.page({**filters, "after": after})))
-            for job in page.data:
-                yield job
-            if not page.has_more:
-                return
-            after = page.next
-
-    async def cancel(self, job_id: str) -> JobObject:
-        """See `Client.cancel`."""
-        return await self._job(calls.action(job_id, "cancel"))
-
-    async def retry(self, job_id: str) -> JobObject:
-        """See `Client.retry`."""
-        return await self._job(calls.action(job_id, "retry"))
-
-    async def delete(self, job_id: str) -> None:
-        """See `Client.delete`."""
-        await self.send(calls.delete(job_id))
-
-    async def read(self, file: FileObject) -> bytes:
-        """Return the bytes of a file of a result."""
-        return (await self.send(Call("GET", file.url))).content
-
-    async def voices(self) -> list[VoiceObject]:
-        """See `Client.voices`."""
-        return calls.parsed(VoiceList, await self.send(Call("GET", "/v1/voices"))).data
-
-    async def webhook_secret(self) -> str:
-        """See `Client.webhook_secret`."""
-        return calls.parsed(WebhookSecret, await self.send(Call("GET", "/v1/webhook-secret"))).secret
-
-    async def webhook_calls(self, job_id: str) -> list[WebhookCall]:
-        """See `Client.webhook_calls`."""
-        return calls.parsed(WebhookCalls, await self.send(Call("GET", f"/v1/jobs/{job_id}/webhook"))).calls
-
-    async def call_webhook_again(self, job_id: str) -> None:
-        """See `Client.call_webhook_again`."""
-        await self.send(Call("POST", f"/v1/jobs/{job_id}/webhook"))
-
-    async def workers(self) -> list[WorkerObject]:
-        """See `Client.workers`."""
-        return calls.parsed(WorkerList, await self.send(Call("GET", "/v1/workers"))).data
+            raise self.unreachable(error) from error

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import uuid
-import zipfile
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +11,7 @@ import click
 
 from app.cli.context import FAILED, pass_options
 from app.cli.results import announce, common, exit_if_some_failed, finish, submit_options
+from app.cli.resuming import submitted_once, unpacked
 from jobs.states import Status
 
 if TYPE_CHECKING:
@@ -48,7 +47,8 @@ def batch(
     request = {**common(**fields), "reuse": reuse}
     folder = output or Path(file.stem)
     with options.client() as client:
-        job = _submitted(client, file, request, fresh=fresh)
+        submit = partial(client.batch, file, **request)
+        job = submitted_once(client, [file], request, lambda key: submit(idempotency_key=key), fresh=fresh)
         if no_wait:
             announce(options, [job])
             return
@@ -62,28 +62,11 @@ def batch(
     exit_if_some_failed(context, [job], good)
 
 
-def _submitted(client: Client, file: Path, request: dict[str, Any], *, fresh: bool) -> JobObject:
-    """Return the job of an earlier run with this file and these options, broken lines queued again; or a new one."""
-    salt = uuid.uuid4().hex if fresh else ""
-    with file.open("rb") as content:
-        asked = [hashlib.file_digest(content, "sha256").hexdigest(), file.name, request, salt]
-    key = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
-    job = next(client.jobs(idempotency_key=key), None)
-    if job is None:
-        return client.batch(file, idempotency_key=key, **request)
-    click.echo(f"voxqueue: going on with job {job.id}", err=True)
-    broken = job.children is not None and job.children.failed + job.children.canceled > 0
-    if job.status in {Status.FAILED, Status.CANCELED} or (job.status.is_terminal and broken):
-        return client.retry(job.id)
-    return job
-
-
 def _saved(client: Client, job: JobObject, folder: Path) -> int:
-    """Save the results and the clips; returns how many lines have failed."""
-    files = {file.name: file for file in job.output.files} if job.output else {}
-    archive = client.download(files["results.zip"], folder)
-    with zipfile.ZipFile(archive) as clips:
-        clips.extractall(folder)  # leads nowhere else, whatever its members are called
-    archive.unlink()
-    with client.download(files["results.jsonl"], folder).open(encoding="utf-8") as lines:
+    """Save the clips and the results; returns how many lines have failed."""
+    unpacked(client, job, "results.zip", folder)
+    results = next(file for file in job.output.files if file.name == "results.jsonl") if job.output else None
+    if results is None:
+        return 0
+    with client.download(results, folder).open(encoding="utf-8") as lines:
         return sum(json.loads(line)["status"] != Status.SUCCEEDED for line in lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,17 +10,22 @@ import click
 
 from app.cli.context import FAILED, pass_options
 from app.cli.listen import hearing_fields, hearing_options
-from app.cli.results import announce, submit_options
+from app.cli.results import announce, exit_if_some_failed, finish, submit_options
+from app.cli.resuming import submitted_once, unpacked
 
 if TYPE_CHECKING:
     from app.cli.context import Options
     from app.cli.heap import Heap, Recording, Row
+    from app.client import Client, File, JobObject
 
 INTERRUPTED = 130
 
 
 @click.command()
-@click.argument("paths", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument("paths", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.option(
+    "--manifest", "-m", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A .csv or .jsonl."
+)
 @click.option("--output", "-o", type=click.Path(file_okay=False, path_type=Path), default=Path("transcripts"))
 @click.option("--parallel", type=click.IntRange(1, 32), default=4, show_default=True, help="Uploads at once.")
 @click.option("--fresh", is_flag=True, help="Do all anew, also what is done.")
@@ -32,6 +38,7 @@ def transcribe(
     options: Options,
     /,
     paths: tuple[Path, ...],
+    manifest: Path | None,
     output: Path,
     *,
     parallel: int,
@@ -44,17 +51,28 @@ def transcribe(
     Interrupted, run it again: what is uploaded is not uploaded again, what is saved is left as it is, what failed is
     tried once more. summary.csv and summary.json say what became of each.
 
-    With --no-wait, PATHS (.zip archives, too) are uploaded as one job, whose ID is printed.
+    A manifest has a line for each recording: url, store (a path in the server's area) or file (one of PATHS), name, and
+    options of its own. With one, and with --no-wait, all is one job; PATHS may be .zip archives then.
     """
     from app.cli.heap import Heap, collect
 
     recordings = collect(paths)
-    if not recordings:
-        raise click.UsageError("the folders hold no files")
+    if not recordings and manifest is None:
+        raise click.UsageError("give files, folders that hold some, or a --manifest")
     request = hearing_fields(fields)
     with options.client() as client:
-        if no_wait:
-            announce(options, [client.transcripts([(one.name, one.path) for one in recordings], **request)])
+        if no_wait or manifest:
+            job = _as_one(client, recordings, manifest, request, fresh=fresh)
+            if no_wait:
+                announce(options, [job])
+                return
+            good = finish(client, options, [job])
+            for ended in good:
+                unpacked(client, ended, "transcripts.zip", output)
+            if good and not options.as_json:
+                click.echo(output / "summary.csv")
+            broken = any(ended.output and ended.output.warnings for ended in good)
+            exit_if_some_failed(context, [job], [] if broken else good)
             return
         request["priority"] = request["priority"] or "bulk"
         heap = Heap(client, output, request, parallel=parallel, fresh=fresh)
@@ -67,6 +85,19 @@ def transcribe(
     if failed:
         click.echo(f"voxqueue: {failed} of {len(recordings)} recordings have no transcript; see summary.csv", err=True)
         context.exit(FAILED)
+
+
+def _as_one(
+    client: Client, recordings: list[Recording], manifest: Path | None, request: dict[str, Any], *, fresh: bool
+) -> JobObject:
+    """Submit all as one job, or find the one of an earlier run."""
+    files: list[File] = [(one.name, one.path) for one in recordings]
+    submit = partial(client.transcripts, files, manifest=manifest, **request)
+    hashed = [*([manifest] if manifest else []), *(one.path for one in recordings)]
+    names = [one.name for one in recordings]
+    return submitted_once(
+        client, hashed, {**request, "names": names}, lambda key: submit(idempotency_key=key), fresh=fresh
+    )
 
 
 def _shown(options: Options, heap: Heap, recordings: list[Recording]) -> int:

@@ -136,6 +136,24 @@ def test_without_waiting_the_heap_is_one_job_with_its_folders(run, heap):
     assert "b/d/e.wav" in [file["name"] for file in job["input"]["files"]]
 
 
+def test_a_manifest_is_one_job_whose_folders_are_unpacked(run, redis, heap, server_hand, tmp_path):
+    (tmp_path / "m.csv").write_text("file,store,name\na.wav,,x/first.wav\n,calls/b.wav,\n", "utf-8")
+    first = json.loads(run("--json", "transcribe", "heap", "-m", "m.csv", "--no-wait").stdout)
+    inputs = json.loads(redis.hget(f"vq:job:{first['id']}", "inputs"))
+    assert inputs[-1]["name"] == ".manifest"
+    archive = tmp_path / "t.zip"
+    with zipfile.ZipFile(archive, "w") as members:
+        members.writestr("x/first.txt", "你好。")
+        members.writestr("summary.csv", "file")
+    server_hand.succeed(first["id"], [("transcripts.zip", "application/zip", archive.read_bytes())])
+    result = run("transcribe", "heap", "-m", "m.csv", "-o", "out")
+    assert result.exit_code == 0, result.output
+    assert f"going on with job {first['id']}" in result.stderr
+    assert (tmp_path / "out" / "x" / "first.txt").read_text("utf-8") == "你好。"
+    assert created(redis) == 1
+    assert run("transcribe").exit_code == 2
+
+
 def test_names_of_several_folders_do_not_meet(tmp_path):
     for name in ("x/a.wav", "y/a.wav", "z/x/a.wav"):
         path = tmp_path / name

@@ -94,7 +94,7 @@ def test_voices_and_workers(client, registry):
 
 
 def test_nobody_there_is_said_plainly(monkeypatch):
-    monkeypatch.setattr("app.client.TRIES", 1)
+    monkeypatch.setattr("app.connection.TRIES", 1)
     port = free_port()
     with Client(f"http://127.0.0.1:{port}") as client, pytest.raises(Unreachable, match=str(port)):
         client.tts("a")
