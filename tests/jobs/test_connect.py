@@ -1,6 +1,5 @@
 """Addresses of Redis: plain, with TLS, and with sentinels before it; what each says to redis-py and to Celery."""
 
-import os
 import shutil
 import ssl
 import subprocess
@@ -101,24 +100,47 @@ class TestTls:
         with pytest.raises(RedisError, match="certificate verify failed"):
             connect(f"rediss://127.0.0.1:{tls_door.port}/0", retries=0).ping()
 
-    def test_a_server_that_speaks_tls_itself(self, tls_door, tmp_path):
-        server = shutil.which("redis-server")
-        if not server:
+    def test_a_server_that_speaks_tls_itself(self, tls_door, native):
+        port = native("server", "")
+        wait_until(connect(self.at(tls_door, port), retries=0).ping)
+        assert_ledger_and_broker_work(self.at(tls_door, port))
+
+    def test_servers_and_sentinels_that_speak_tls_and_have_passwords(self, tls_door, native):
+        server = native("server", "requirepass of-the-server\n")
+        monitor = f"sentinel monitor vox 127.0.0.1 {server} 1\nsentinel auth-pass vox of-the-server\n"
+        sentinel = native("sentinel", f"requirepass of-the-sentinel\n{monitor}", "--sentinel")
+        query = self.at(tls_door, sentinel).partition("?")[2]
+        names = "master=vox&sentinel_password=of-the-sentinel"
+        url = f"sentinels://:of-the-server@127.0.0.1:{sentinel}/0?{names}&{query}"
+        wait_until(connect(url, retries=0).ping)
+        assert_ledger_and_broker_work(url)
+
+    @staticmethod
+    def at(door, port):
+        return door.url_with_certificate.replace(f":{door.port}/", f":{port}/")
+
+    @pytest.fixture
+    def native(self, tls_door, tmp_path):
+        """Start servers that were built with TLS, as Debian's is and Valkey's wheel is not; gives their ports."""
+        program = shutil.which("redis-server")
+        if not program:
             pytest.skip("no redis-server on PATH: TLS WAS TESTED THROUGH A DOOR BEFORE VALKEY ONLY")
-        port, folder = free_port(), tls_door.ca.parent
-        files = {
-            "tls-ca-cert-file": tls_door.ca,
-            "tls-cert-file": folder / "server.pem",
-            "tls-key-file": folder / "server.pem",
-        }
-        words = [word for name, path in files.items() for word in (f"--{name}", str(path))]
-        command = [server, "--port", "0", "--tls-port", str(port), "--save", "", "--dir", str(tmp_path), *words]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, env=os.environ)
-        try:
-            url = tls_door.url_with_certificate.replace(f":{tls_door.port}/", f":{port}/")
-            wait_until(connect(url, retries=0).ping)
-            assert_ledger_and_broker_work(url)
-        finally:
+        processes = []
+        pem = tls_door.ca.parent / "server.pem"
+
+        def start(name, config, *options):
+            folder, port = tmp_path / name, free_port()
+            folder.mkdir()
+            (folder / "conf").write_text(
+                f'port 0\ntls-port {port}\nbind 127.0.0.1\ndir {folder}\nsave ""\ntls-replication yes\n'
+                f"tls-ca-cert-file {tls_door.ca}\ntls-cert-file {pem}\ntls-key-file {pem}\n{config}"
+            )
+            command = [program, str(folder / "conf"), *options]
+            processes.append(subprocess.Popen(command, stdout=subprocess.DEVNULL))
+            return port
+
+        yield start
+        for process in processes:
             process.kill()
             process.wait()
 
