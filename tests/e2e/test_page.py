@@ -126,9 +126,10 @@ def test_progress_a_reload_in_the_middle_cancel_and_delete(page, client):
     assert client.get(f"/v1/jobs/{deleted}").status_code == 404
 
 
-def test_a_long_text_is_heard_while_it_is_made(page):
+@pytest.mark.parametrize("form", ["wav", "m4a"])
+def test_a_long_text_is_heard_while_it_is_made(page, form):
     page.manners.allow("ERR_INCOMPLETE_CHUNKED_ENCODING")  # cancelling breaks the sound off
-    page.select_option("#speak-format", "wav")
+    page.select_option("#speak-format", form)
     card = until(page, speak(page, LONG_TEXT), "running")
     card.get_by_role("button", name="Listen while it is made").click()
     page.wait_for_function("card => card.querySelector('audio').currentTime > 1", arg=card.element_handle())
@@ -136,6 +137,14 @@ def test_a_long_text_is_heard_while_it_is_made(page):
     card.get_by_role("button", name="Cancel").click()
     until(page, card, "canceled")
     page.wait_for_function("card => !card.querySelector('audio')", arg=card.element_handle())
+
+
+def test_jobs_that_run_together_say_that_they_share_batches(page):
+    cards = [until(page, speak(page, LONG_TEXT), "running") for _ in range(2)]
+    cards[0].get_by_text("shares batches with 1 other job").wait_for()
+    for card in cards:
+        card.get_by_role("button", name="Cancel").click()
+        until(page, card, "canceled")
 
 
 def test_trying_again_finishes_a_cancelled_job(page):

@@ -7,7 +7,7 @@ import { ago, length, number } from "./format.js";
 import { say, t, unsay } from "./i18n.js";
 import { JobBody } from "./job-body.js";
 import { complain } from "./notices.js";
-import { isParent, isTerminal, learn } from "./store.js";
+import { isParent, isTerminal, learn, matesOf } from "./store.js";
 import { titleOf } from "./titles.js";
 import { settle, unwatch, watch } from "./watch.js";
 
@@ -210,5 +210,7 @@ function progressWords(job) {
   const parts = [t("progress.of", { done: number(done), total: number(total), unit: t(`unit.${unit.replace(/s$/, "")}`, { n: total }) })];
   const ran = job.metrics?.running_seconds ?? 0;
   if (ran > 5 && done > 0 && done < total) parts.push(t("progress.left", { length: length((ran / done) * (total - done)) }));
+  const mates = matesOf(job);
+  if (mates) parts.push(t("progress.mates", { n: number(mates) }));
   return parts.join(" · ");
 }

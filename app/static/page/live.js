@@ -10,9 +10,11 @@ const GROWS = new Set(["tts", "chapter"]);
 // Returns the control and what stops it; nothing for a job whose sound cannot be had before its end.
 export async function liveControl(job) {
   const { format, sample_rate: rate } = job.input;
-  if (job.status !== "running" || !GROWS.has(job.kind) || format !== "wav" || rate) return null;
+  if (job.status !== "running" || !GROWS.has(job.kind)) return null;
   if (!(await features()).streams) return null;
-  const audio = h("audio", { preload: "none", src: `/v1/jobs/${job.id}/stream` });
+  // WAV at the voice's own rate is sent as it is; everything else is encoded on the way, in what every browser plays.
+  const src = `/v1/jobs/${job.id}/stream?format=${format === "wav" && !rate ? "wav" : "mp3"}`;
+  const audio = h("audio", { preload: "none", src });
   const control = button("live.play", "play", () => (audio.paused ? playAlone(audio) : audio.pause()), { class: "button small live" });
   const showState = () => {
     setIcon(control, audio.paused ? "play" : "pause");

@@ -17,6 +17,14 @@ export function learn(job, asked = performance.now()) {
   return job;
 }
 
+const ENGINES = { tts: "tts", chapter: "tts", stt: "stt" };
+
+// How many other jobs of the list run on the same engines now: their sentences share its batches.
+export function matesOf(job) {
+  const shares = ({ job: other }) => other.id !== job.id && other.status === "running" && ENGINES[other.kind] === ENGINES[job.kind];
+  return ENGINES[job.kind] ? [...known.values()].filter(shares).length : 0;
+}
+
 export function forget(id) {
   known.delete(id);
 }

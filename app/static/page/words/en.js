@@ -121,6 +121,7 @@ export default {
   "progress.starting": "Starting",
   "progress.of": ({ done, total, unit }) => `${done} of ${total} ${unit}`,
   "progress.left": ({ length }) => `about ${length} left`,
+  "progress.mates": ({ n }) => `shares batches with ${n} other ${n === "1" ? "job" : "jobs"}`,
   "unit.sentence": ({ n }) => (n === 1 ? "sentence" : "sentences"),
   "unit.second": ({ n }) => (n === 1 ? "second" : "seconds"),
   "unit.chunk": ({ n }) => (n === 1 ? "piece" : "pieces"),

@@ -119,6 +119,7 @@ export default {
   "progress.starting": "正在开始",
   "progress.of": ({ done, total, unit }) => `${done} / ${total} ${unit}`,
   "progress.left": ({ length }) => `大约还要 ${length}`,
+  "progress.mates": ({ n }) => `与另外 ${n} 个任务共用批次`,
   "unit.sentence": "句",
   "unit.second": "秒",
   "unit.chunk": "段",
