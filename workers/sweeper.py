@@ -10,6 +10,7 @@ import threading
 
 from jobs.broker import Broker
 from jobs.ledger import PREFIX, Ledger, Recovery
+from jobs.logs import about
 from jobs.registry import Registry
 from jobs.settings import Settings
 from jobs.webhooks import Webhooks
@@ -117,5 +118,6 @@ class Sweeper:
             self.recovered += len(found.deliveries)
             log.warning("taken back from dead workers: %s", ", ".join(one.id for one in found.deliveries[:10]))
         for job_id in found.condemned:
-            log.error("job %s is condemned: its worker died again and again, twice with this job alone in it", job_id)
+            with about(job_id):
+                log.error("condemned: the worker died again and again, twice with this job alone in it")
         self._broker.send(found.deliveries)

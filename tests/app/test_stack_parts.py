@@ -1,6 +1,7 @@
 """The parts of the stack that need no processes: Procfile, slots, ports, settings, Flower's command, logs."""
 
 import io
+import json
 import socket
 
 import pytest
@@ -202,3 +203,16 @@ def test_logs_of_all_processes_come_in_one_stream_with_names_and_across_rotation
     assert sorted(out.getvalue().splitlines()) == sorted(
         ["web        | one", "web        | two", "web        | three", "worker_tts | 你好"]
     )
+
+
+def test_in_json_every_line_is_an_object_also_of_programs_that_write_text(tmp_path):
+    out = io.StringIO()
+    tail = LogTail(tmp_path, ["web", "flower"], out, "json")
+    tail.start()
+    (tmp_path / "web.log").write_text('{"program": "web", "message": "你好"}\n')
+    (tmp_path / "flower.log").write_text("[I] Visit me\n")
+    tail.close()
+    assert sorted((one["program"], one["message"]) for one in map(json.loads, out.getvalue().splitlines())) == [
+        ("flower", "[I] Visit me"),
+        ("web", "你好"),
+    ]
