@@ -20,6 +20,11 @@ CONTAINERS = (
 """Containers that hold their own samples. Playlists (HLS, DASH, concat and the like), which name other files, image
 sequences, subtitles and devices are left out on purpose: a file from a stranger must not make us read another one."""
 
+MOST_CHANNELS = 64
+"""What FFmpeg's resampler takes."""
+RATES = range(1000, 12_000_001)
+"""Hz; the highest are those of one-bit audio."""
+
 
 @dataclass(frozen=True)
 class MediaInfo:
@@ -44,7 +49,8 @@ class Damage:
 def open_media(path: str | Path) -> tuple[InputContainer, AudioStream]:
     """Open a local file and choose its audio stream. The caller closes the container.
 
-    Raises :class:`AudioError`: ``empty_media`` (no bytes), ``not_media`` (no container we read), ``no_audio_stream``.
+    Raises :class:`AudioError`: ``empty_media`` (no bytes), ``not_media`` (no container we read), ``no_audio_stream``,
+    ``undecodable`` (an absurd number of channels or rate).
     A missing file raises :class:`FileNotFoundError`.
     """
     path = Path(path)
@@ -78,7 +84,20 @@ def _audio_of(container: InputContainer, name: str) -> AudioStream:
         raise AudioError(
             f"{name} holds no audio stream (found: {', '.join(kinds) or 'nothing'})", code="no_audio_stream"
         )
+    _refuse_absurd(stream, name)
     return stream
+
+
+def _refuse_absurd(stream: AudioStream, name: str) -> None:
+    """Raise for what no recording has: a kilobyte at 1 Hz would be half an hour, one at 2 GHz would fill the memory."""
+    channels, rate = stream.codec_context.channels, stream.codec_context.sample_rate
+    if channels > MOST_CHANNELS:
+        raise AudioError(
+            f"{name} has {channels} channels; at most {MOST_CHANNELS} can be read: send fewer", code="undecodable"
+        )
+    if rate and not RATES.start <= rate < RATES.stop:  # 0: known when the first frame is decoded
+        limits = f"{RATES.start} to {RATES.stop - 1} Hz"
+        raise AudioError(f"{name} has {rate} samples a second; {limits} can be read: resample it", code="undecodable")
 
 
 def probe(path: str | Path) -> MediaInfo:
