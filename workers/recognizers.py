@@ -13,7 +13,7 @@ from speech.stt import Chunk, ChunkResult, Recognizer
 from speech.stt.hub import find_folder, offered, repository, resolve_alias
 from speech.stt.pool import ModelPool
 from speech.stt.recognizer import GOOD_ROWS
-from workers.memory import cuda_memory_bytes, empty_cuda_cache
+from workers.memory import cuda_memory_bytes, empty_cuda_cache, trim_heap
 from workers.reuse import checkpoint
 
 log = logging.getLogger(__name__)
@@ -50,6 +50,7 @@ class RecognizerEngine:
         """Free the memory; the next batch loads again."""
         self.pool.unload_all()
         empty_cuda_cache()
+        trim_heap()
 
     def trim(self) -> None:
         """Let models go that nobody uses, after running out of memory."""
