@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,8 +11,9 @@ import click
 
 from app.cli.context import FAILED, pass_options
 from app.cli.listen import hearing_fields, hearing_options
-from app.cli.results import announce, exit_if_some_failed, finish, submit_options
+from app.cli.results import announce, finish, submit_options
 from app.cli.resuming import submitted_once, unpacked
+from jobs.states import Status
 
 if TYPE_CHECKING:
     from app.cli.context import Options
@@ -52,38 +54,29 @@ def transcribe(
     tried once more. summary.csv and summary.json say what became of each.
 
     A manifest has a line for each recording: url, store (a path in the server's area) or file (one of PATHS), name, and
-    options of its own. With one, and with --no-wait, all is one job; PATHS may be .zip archives then.
+    options of its own. With one, with .zip archives among PATHS, and with --no-wait, all is one job.
     """
-    from app.cli.heap import Heap, collect
+    from app.cli.heap import collect
 
     recordings = collect(paths)
     if not recordings and manifest is None:
         raise click.UsageError("give files, folders that hold some, or a --manifest")
     request = hearing_fields(fields)
+    archives = any(one.path.suffix.lower() == ".zip" for one in recordings)
     with options.client() as client:
-        if no_wait or manifest:
+        if no_wait or manifest or archives:
             job = _as_one(client, recordings, manifest, request, fresh=fresh)
             if no_wait:
                 announce(options, [job])
                 return
-            good = finish(client, options, [job])
-            for ended in good:
-                unpacked(client, ended, "transcripts.zip", output)
-            if good and not options.as_json:
-                click.echo(output / "summary.csv")
-            broken = any(ended.output and ended.output.warnings for ended in good)
-            exit_if_some_failed(context, [job], [] if broken else good)
-            return
-        request["priority"] = request["priority"] or "bulk"
-        heap = Heap(client, output, request, parallel=parallel, fresh=fresh)
-        try:
-            failed = _shown(options, heap, recordings)
-        except KeyboardInterrupt:
-            options.leave(INTERRUPTED, "interrupted; run the same command again to go on")
+            failed = _finished(client, options, job, output)
+        else:
+            request["priority"] = request["priority"] or "bulk"
+            failed = _each(client, options, recordings, output, request, parallel=parallel, fresh=fresh)
     if not options.as_json:
         click.echo(output / "summary.csv")
     if failed:
-        click.echo(f"voxqueue: {failed} of {len(recordings)} recordings have no transcript; see summary.csv", err=True)
+        click.echo(f"voxqueue: {failed} recordings have no transcript; see summary.csv", err=True)
         context.exit(FAILED)
 
 
@@ -100,8 +93,34 @@ def _as_one(
     )
 
 
+def _finished(client: Client, options: Options, job: JobObject, output: Path) -> int:
+    """Wait for a job and unpack its result; returns how many recordings failed. A job without any ends the program."""
+    if not finish(client, options, [job]):
+        options.leave(FAILED, "there is no transcript at all")
+    unpacked(client, client.job(job.id), "transcripts.zip", output)
+    rows = json.loads((output / "summary.json").read_text("utf-8"))
+    return sum(row["status"] != Status.SUCCEEDED for row in rows)
+
+
+def _each(
+    client: Client,
+    options: Options,
+    recordings: list[Recording],
+    output: Path,
+    request: dict[str, Any],
+    **how: Any,
+) -> int:
+    """Do each recording as a job of its own and show how far they are; returns how many failed."""
+    from app.cli.heap import Heap
+
+    try:
+        return _shown(options, Heap(client, output, request, **how), recordings)
+    except KeyboardInterrupt:
+        options.leave(INTERRUPTED, "interrupted; run the same command again to go on")
+        raise
+
+
 def _shown(options: Options, heap: Heap, recordings: list[Recording]) -> int:
-    """Do a heap and show how far it is; returns how many recordings failed."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     failed = 0

@@ -136,18 +136,23 @@ def test_without_waiting_the_heap_is_one_job_with_its_folders(run, heap):
     assert "b/d/e.wav" in [file["name"] for file in job["input"]["files"]]
 
 
-def test_a_manifest_is_one_job_whose_folders_are_unpacked(run, redis, heap, server_hand, tmp_path):
+@pytest.mark.parametrize("asked", [("heap", "-m", "m.csv"), ("heap.zip",)], ids=["manifest", "zip"])
+def test_a_manifest_or_an_archive_is_one_job_whose_folders_are_unpacked(run, redis, heap, server_hand, tmp_path, asked):
     (tmp_path / "m.csv").write_text("file,store,name\na.wav,,x/first.wav\n,calls/b.wav,\n", "utf-8")
-    first = json.loads(run("--json", "transcribe", "heap", "-m", "m.csv", "--no-wait").stdout)
+    with zipfile.ZipFile(tmp_path / "heap.zip", "w") as members:
+        members.writestr("x/first.wav", "RIFF")
+    first = json.loads(run("--json", "transcribe", *asked, "--no-wait").stdout)
+    assert first["kind"] == "transcripts"
     inputs = json.loads(redis.hget(f"vq:job:{first['id']}", "inputs"))
-    assert inputs[-1]["name"] == ".manifest"
+    assert inputs[-1]["name"] in {".manifest", "heap.zip"}
     archive = tmp_path / "t.zip"
     with zipfile.ZipFile(archive, "w") as members:
         members.writestr("x/first.txt", "你好。")
-        members.writestr("summary.csv", "file")
+        members.writestr("summary.json", '[{"status": "succeeded"}, {"status": "failed"}]')
     server_hand.succeed(first["id"], [("transcripts.zip", "application/zip", archive.read_bytes())])
-    result = run("transcribe", "heap", "-m", "m.csv", "-o", "out")
-    assert result.exit_code == 0, result.output
+    result = run("transcribe", *asked, "-o", "out")
+    assert result.exit_code == 1
+    assert "1 recordings have no transcript" in result.stderr
     assert f"going on with job {first['id']}" in result.stderr
     assert (tmp_path / "out" / "x" / "first.txt").read_text("utf-8") == "你好。"
     assert created(redis) == 1
