@@ -88,6 +88,8 @@ class Settings(BaseSettings):
     """Part of the GPU's memory: all that TTS takes, and the weights of STT (not its batches). `slots` sets it."""
     tts_voice: str = "demo"
     """`demo` (bundled, small domain), a voice folder, or a hub name (`iic/speech_sambert-hifigan_tts_zh-cn_16k`)."""
+    tts_dictionary: str = ""
+    """File of words and readings for all texts but books with a dictionary of their own (docs/text-front-end.md)."""
     tts_precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Arithmetic of the vocoder. Lower is faster where the hardware has it; docs/engines.md has the differences."""
     vocoder: Literal["auto", "torch", "tensorrt"] = "auto"

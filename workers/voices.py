@@ -9,7 +9,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from jobs.settings import Settings
+from jobs.settings import Settings, settings
 from speech.text import FrontEnd
 from speech.tts import Line, Utterance, Voice
 from speech.tts.hub import model_folder, voice_names
@@ -33,8 +33,8 @@ CANDIDATES = 8
 
 @functools.cache
 def front_end() -> FrontEnd:
-    """Return the front end of this process; it is thread-safe."""
-    return FrontEnd()
+    """Return the front end of this process; it is thread-safe. Raises `TextError` for a bad dictionary."""
+    return FrontEnd(settings().tts_dictionary or None)
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ class VoiceEngine:
         return min(wanted, CPU_ROWS * threads) if self._settings.device == "cpu" else wanted
 
     def load(self) -> None:
-        """Load all voices of the configured model. Raises `ModelError` or `DeviceError`."""
+        """Load all voices of the configured model. Raises `ModelError`, `DeviceError`, or `TextError` (dictionary)."""
+        front_end()
         began = time.monotonic()
         settings = self._settings
         limit_cuda_memory(settings.gpu_memory_share)
