@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -106,7 +106,7 @@ def _fields(fields: dict[str, Any], output: Path | None) -> dict[str, Any]:
 
 @click.command()
 @click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--output", "-o", type=click.Path(file_okay=False, path_type=Path), help="A folder [the book's name].")
+@click.option("--output", "-o", type=click.Path(path_type=Path), help="A folder [the book's name], or NAME.m4b.")
 @click.option("--title")
 @click.option("--author")
 @click.option("--cover", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A JPEG or PNG.")
@@ -155,8 +155,23 @@ def book(
             if request["plan"] and not options.as_json:
                 _show_plan(client, ended)
             if output or not request["plan"]:
-                save(client, options, ended, output or Path(file.stem), Path(file.stem))
+                for path in _save_book(client, ended, output or Path(file.stem)):
+                    if not options.as_json:
+                        click.echo(path)
         exit_if_some_failed(context, [job], good)
+
+
+def _save_book(client: Client, job: JobObject, output: Path) -> Iterator[Path]:
+    """Save a book: as the one file that is asked for, or into a folder with all its chapters; yields the paths."""
+    files = job.output.files if job.output else []
+    if output.suffix.lower() == ".m4b":
+        yield client.download(files[0], output.parent).replace(output)
+        return
+    yield from client.fetch(job, output)
+    saved = {file.name for file in files}
+    for chapter in client.jobs(parent=job.id):  # a long book does not list the files of its chapters
+        rest = [file for file in (chapter.output.files if chapter.output else []) if file.name not in saved]
+        yield from (client.download(file, output) for file in rest)
 
 
 def _show_plan(client: Client, job: JobObject) -> None:

@@ -217,6 +217,17 @@ def test_the_command_line_shows_a_plan_and_keeps_nothing_of_it(stack, tmp_path, 
     assert [path.name for path in tmp_path.iterdir()] == ["story.txt"]
 
 
+def test_the_command_line_saves_one_m4b_or_a_folder_with_every_chapter(stack, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "b.md").write_text(f"# 一\n\n{CHAPTERS[0][1]}\n\n# 二\n\n{CHAPTERS[1][1]}\n", "utf-8")
+    arguments = ["--server", stack.url, "--quiet", "book", "b.md", "--title", "书", "--subtitles", "srt"]
+    for output in ("out/book.m4b", "all.of.it"):
+        assert CliRunner().invoke(main, [*arguments, "-o", output]).exit_code == 0
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["book.m4b"]
+    expected = ["01-一.srt", "01-一.wav", "02-二.srt", "02-二.wav", "manifest.json", "书.m4b"]
+    assert sorted(path.name for path in (tmp_path / "all.of.it").iterdir()) == expected
+
+
 def test_a_batch_answers_in_the_order_of_its_lines_and_bad_lines_fail_alone(client):
     lines = [
         {"custom_id": "b", "tts": {"text": TITLES[1]}},
