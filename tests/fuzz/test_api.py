@@ -4,7 +4,7 @@ import pytest
 
 from bench.fuzz_api import fuzz, stories, world
 
-CASES = 250
+CASES = 200
 
 
 @pytest.mark.slow
