@@ -18,6 +18,8 @@ from jobs.ledger import Ledger
 
 ROOT = Path(__file__).parents[1]
 LOOK_SECONDS = 0.5
+ENDS = 1000
+"""Characters compared at each end: comparing all of ten hours would take longer than hearing them."""
 REPORT_SECONDS = 5
 """By then a worker has told of its last batch."""
 
@@ -70,10 +72,15 @@ def through_the_queue(clip: Clip, windows: int, folder: Path, threads: int) -> I
     yield (
         f"{clip.seconds / 3600:.2f} h through the queue in {took:.0f} s (demo model): peak of the STT worker "
         f"{peaks.bytes['worker_stt'] / 2**20:.0f} MB, attempts {job['attempt']}, "
-        f"CER {character_error_rate([(clip.text, heard)]):.2%}. Its worker was killed when {kept} windows were "
+        f"CER at its two ends {_at_both_ends(clip.text, heard):.2%}, {len(heard)} characters of "
+        f"{len(clip.text)}. Its worker was killed when {kept} windows were "
         f"finished ({killed:.0f} s of audio); {went_on:.1f} s later the next attempt finished a new one. The second "
         f"worker ran {worker['units']} windows, of {windows} in all.\n"
     )
+
+
+def _at_both_ends(spoken: str, heard: str) -> float:
+    return character_error_rate([(spoken[:ENDS], heard[:ENDS]), (spoken[-ENDS:], heard[-ENDS:])])
 
 
 def _kill_half_way(queue: Queue, place: str, units: Callable[[], set[str]], seconds: float) -> tuple[int, float, float]:
