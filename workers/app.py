@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import sys
 from typing import TYPE_CHECKING, Any
 
 from celery import Celery, signals
@@ -78,7 +79,12 @@ def _connect_signals(process: WorkerProcess) -> None:
 
     @signals.worker_init.connect(weak=False)
     def start(**_: Any) -> None:
-        process.start()
+        try:
+            process.start()
+        except Exception:
+            # Celery would log it and go on with half a worker, which takes jobs and renews no lease.
+            log.critical("worker %s cannot start", process.name, exc_info=True)
+            sys.exit(1)
 
     @signals.worker_shutting_down.connect(weak=False)
     def drain(**_: Any) -> None:
