@@ -22,7 +22,6 @@ from jobs.queries import Queries
 from jobs.registry import Registry
 from jobs.remote_files import store_of
 from jobs.reuse import KeptResults
-from jobs.reuse import KeptResults
 from jobs.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -45,7 +44,6 @@ class Services:
     queries: Queries
     broker: Broker
     store: Store
-    kept: KeptResults
     kept: KeptResults
     registry: Registry
     catalogues: Catalogues

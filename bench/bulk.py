@@ -125,8 +125,8 @@ def main():
         ),
         "",
         (
-            f"{(baseline / FEW) / (seconds / wanted.lines):.1f} times as fast over loopback, where a round trip is nearly "
-            f"free; {messages} messages wait in the broker; load {os.getloadavg()[0]:.1f}."
+            f"{(baseline / FEW) / (seconds / wanted.lines):.1f} times as fast over loopback, where a round trip is "
+            f"nearly free; {messages} messages wait in the broker; load {os.getloadavg()[0]:.1f}."
         ),
     ]
     print("\n".join(rows))
