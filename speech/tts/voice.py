@@ -25,8 +25,8 @@ from speech.tts.vocoding import Vocoder, load_vocoding
 USUAL_FRAMES_PER_SYMBOL = 9.0
 SPEEDS = (0.25, 4.0)
 SLOTS = {"cpu": 32, "cuda": 256}
-# A step of 8 rows takes half as long again as one of 4: fewer rows than these are not given to a core of their own.
-ROWS_WORTH_A_CORE = 16
+# A step of 8 rows takes half as long again as one of 4: with no more rows than these a second core is not worth it.
+ROWS_WORTH_A_CORE = 8
 
 
 @dataclass(frozen=True)
