@@ -122,7 +122,8 @@ OPERATIONS: list[Operation] = [
         "The recordings are the repeated form field `files`, whose names may have folders; a .zip of recordings is "
         "unpacked. A manifest, beside them or as the body, names recordings elsewhere and gives each its options. With "
         "it as the body, the options of all are in the query.",
-        query_parameters(TranscriptsSpec),
+        # An address has room for 8,190 bytes: long texts belong into a form, or into the manifest.
+        [each for each in query_parameters(TranscriptsSpec) if each.name not in {"prompt", "hotwords"}],
     ),
     _submit(
         "/v1/batches",
