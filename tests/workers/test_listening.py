@@ -13,6 +13,7 @@ from jobs.files import DiskStore
 from jobs.ids import new_id
 from jobs.ledger import Ledger, NewJob
 from jobs.queries import Queries
+from jobs.reuse import KeptResults
 from jobs.settings import Settings
 from jobs.states import Kind, Status
 from speech.subtitles import width
@@ -22,6 +23,7 @@ from workers.gate import Gate
 from workers.leases import LeaseKeeper
 from workers.listening import Listener
 from workers.recognizers import RecognizerEngine
+from workers.reuse import Reusing
 from workers.runner import Runner
 from workers.session import Wish
 
@@ -64,7 +66,8 @@ class Worker:
         self.leases = LeaseKeeper(self.ledger, "stt", threads=4, slice_seconds=60)
         self.leases.start()
         self.runner = Runner(self.ledger, Sent(), self.leases, Gate(), "worker")
-        self.listener = Listener(self.engine.inner, self.scheduler, self.store, settings, window=8)
+        reusing = Reusing(KeptResults(redis, self.store, 0))
+        self.listener = Listener(self.engine.inner, self.scheduler, self.store, reusing, settings, window=8)
 
     def submit(self, audio, **spec):
         sound = io.BytesIO()
