@@ -31,6 +31,7 @@ def objects(result):
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_every_command_speaks_json_alone_on_its_output(run, worker, registry, wav, tmp_path):
     registry.publish("voices", {"demo": {"speakers": ["F7"], "sample_rate": 16000}})
     registry.publish_worker("w", {"name": "tts@host", "kind": "tts", "device": "cpu"})
@@ -67,6 +68,7 @@ def complete(words, shell="bash"):
     return [line.partition(",")[2] for line in ended.stdout.splitlines()]
 
 
+@pytest.mark.slow
 def test_the_shell_completes_commands_options_and_values():
     assert complete(["wo"]) == ["workers"]
     assert "--language" in complete(["stt", "--"])

@@ -271,6 +271,7 @@ def test_speech_is_streamed_from_the_first_sentence_on(official, speaking):
         assert heard[44:] == SPOKEN
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["mp3", "opus", "aac", "flac"])
 def test_the_async_client_hears_encoded_speech_before_the_job_is_done(server, speaking, form):
     async def hear():

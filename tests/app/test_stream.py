@@ -145,6 +145,7 @@ CODEC_DELAY = 0.15
 """Seconds that a codec may add at the ends of a stream."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "media_type", "magic"),
     [
