@@ -6,7 +6,6 @@ import functools
 import json
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
 from importlib import resources
 from typing import Any
 
@@ -58,7 +57,7 @@ def _written(arguments: dict[str, Any]) -> str:
 
 def _submission(new: NewJob) -> dict[str, Any]:
     """Return a new job as the script takes it; without limits, which are for those without a parent."""
-    return asdict(new) | {
+    return vars(new) | {
         "inputs": json.dumps([blob.to_json() for blob in new.inputs]),
         "metadata": json.dumps(new.metadata),
         "sums": "1" if new.sums else "0",
@@ -138,7 +137,7 @@ class Ledger:
         the parent is gone or has ended.
         """
         arguments = _submission(new)
-        arguments.update(limits={"all": asdict(limits), "owner": asdict(owner_limits)}, show=show)
+        arguments.update(limits={"all": vars(limits), "owner": vars(owner_limits)}, show=show)
         answer = self._call("submit", **arguments)
         if answer["outcome"] == "full":
             raise QueueFull("queue_full", _why_full(answer))

@@ -40,7 +40,7 @@ def list_holds() -> Response:
     found = services()
     waiting = {queue: sum(found.queries.waiting(queue).values()) for queue in QUEUES}
     seen = asdict(overview(found.redis))
-    return jsonify(seen | {"waiting": waiting, "running": {queue: 0 for queue in QUEUES} | seen["running"]})
+    return jsonify(seen | {"waiting": waiting, "running": dict.fromkeys(QUEUES, 0) | seen["running"]})
 
 
 @blueprint.post("/v1/holds")
