@@ -15,6 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import IO, Any
 
+from app.catalogues import Entries
 from app.encoding import Pipe
 from app.problems import Refusal
 from app.services import Services
@@ -55,7 +56,14 @@ def sound_of(job: Job) -> Blob:
 
 def voice_rate(found: Services, voice: str | None) -> int | None:
     """Return the Hz of a voice (None: the configured one), None while no worker has told it."""
-    voices = found.catalogues.entries("voices")
+    for fresh in (False, True):  # what was read a moment ago may be from before the worker came
+        rate = _rate_in(found.catalogues.entries("voices", fresh=fresh), voice)
+        if rate is not None:
+            return rate
+    return None
+
+
+def _rate_in(voices: Entries, voice: str | None) -> int | None:
     entries = [entry for entry in voices.values() if entry.get("default")] or list(voices.values())
     if voice is not None:
         name, _, speaker = voice.rpartition("/")
