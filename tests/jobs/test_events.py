@@ -158,9 +158,8 @@ class TestFollow:
         desk.ledger.delete(job_id)
         assert next(seen, "over") == "over"
 
-    def test_a_quiet_time_is_told_for_a_keep_alive(self, desk, announcements, monkeypatch):
-        monkeypatch.setattr("jobs.events.RECHECK_SECONDS", 0.02)
-        seen = follow(desk.queries, announcements, desk.submit(), interval=0)
+    def test_a_quiet_time_is_told_for_a_keep_alive(self, desk, announcements):
+        seen = follow(desk.queries, announcements, desk.submit(), interval=0, recheck=0.02)
         next(seen)
         assert next(seen) is None
 

@@ -155,6 +155,7 @@ scheduler.submit("a", job="a").result()
 """
 
 
+@pytest.mark.slow
 def test_a_process_with_a_hung_engine_ends_and_says_why():
     ended = run(HUNG_WORKER)
     assert ended.returncode == EXIT_CODE

@@ -64,6 +64,7 @@ def test_a_batch_gives_what_its_rows_give_alone(demo, lines, difference):
         assert difference(two, alone) < 1e-3
 
 
+@pytest.mark.slow
 def test_cores_side_by_side_give_what_one_gives(demo, lines, difference):
     usual = torch.get_num_threads()
     torch.set_num_threads(3)
