@@ -118,7 +118,7 @@ def _reaches_its_end(body: IO[bytes]) -> bool:
             if not chunk:
                 return True
             left -= len(chunk)
-            time.sleep(0)
+            time.sleep(0)  # gives way, as above
     except (OSError, ClientDisconnected):  # nobody is there to be told of it, or nothing more comes
         return False
     return False
