@@ -112,6 +112,11 @@ class Claim:
         """The fence: a later attempt invalidates this claim."""
         return self.job.attempt
 
+    @property
+    def nonce(self) -> str:
+        """What tells this claim from another one with the same attempt, made after Redis had forgotten this one."""
+        return self.job.claim
+
 
 @dataclass(frozen=True)
 class Refusal:

@@ -275,12 +275,13 @@ local function erase(id)
   redis.call('PUBLISH', P .. 'events', id)
 end
 
--- The fence: only the claim that holds this attempt may write.
-local function holds(id, attempt)
-  local status, current, claim, parent = fields(id, 'status', 'attempt', 'claim', 'parent')
+-- The fence: only the claim that holds this attempt may write. The attempt alone would not do: a server that has lost
+-- its last second in a crash gives out the same number once more, while its first holder still works.
+local function holds(a)
+  local status, attempt, claim, parent = fields(a.id, 'status', 'attempt', 'claim', 'parent')
   if not status or (parent ~= '' and not exists(parent)) then return false, 'gone' end
   if TERMINAL[status] then return false, status end
-  if current ~= int(attempt) or claim == '' then return false, 'taken' end
+  if attempt ~= int(a.attempt) or claim == '' or claim ~= a.claim then return false, 'taken' end
   return true
 end
 
@@ -423,7 +424,7 @@ function ledger.renew(a)
   local lease = int(now_ms() + a.lease_ms)
   local signals = {}
   for _, job in ipairs(a.jobs) do
-    local ok = holds(job.id, job.attempt)
+    local ok = holds(job)
     if ok then
       set(job.id, 'lease', lease)
       redis.call('ZADD', P .. 'leases', lease, job.id)
@@ -443,13 +444,13 @@ end
 
 -- From here on the job has its process to itself (asked for after two deaths); the second death so condemns it.
 function ledger.alone(a)
-  if not holds(a.id, a.attempt) then return { ok = false } end
+  if not holds(a) then return { ok = false } end
   set(a.id, 'alone_now', '1')
   return { ok = true }
 end
 
 function ledger.progress(a)
-  local ok, why = holds(a.id, a.attempt)
+  local ok, why = holds(a)
   if not ok then return { ok = false, why = why } end
   set(a.id, 'unit', a.unit)
   if a.unit == 'second' then weigh(a.id, 'seconds', a.total) end -- the length is known now
@@ -460,7 +461,7 @@ end
 
 -- A finished unit enters the journal; the first one to do so counts. It proves that the job does not kill its worker.
 function ledger.register(a)
-  local ok, why = holds(a.id, a.attempt)
+  local ok, why = holds(a)
   if not ok then return { ok = false, why = why } end
   if redis.call('HSETNX', P .. 'units:' .. a.id, a.index, a.unit) == 1 then
     forgive(a.id)
@@ -473,14 +474,15 @@ end
 
 -- The result becomes visible. Nothing before this call can be seen by a client.
 function ledger.commit(a)
-  local status, attempt, sums = fields(a.id, 'status', 'attempt', 'sums')
-  if status == a.status and attempt == int(a.attempt) then return { ok = true } end
-  local ok, why = holds(a.id, a.attempt)
+  local status, committed, sums = fields(a.id, 'status', 'committed', 'sums')
+  if status == a.status and committed == a.claim then return { ok = true } end
+  local ok, why = holds(a)
   if not ok then return { ok = false, why = why } end
   if a.status == 'succeeded' and sums ~= '1' then
     local total = tonumber(get(a.id, 'total'))
     add_progress(a.id, total, total)
   end
+  set(a.id, 'committed', a.claim)
   return { ok = true, wake = finish(a.id, a.status, now_ms(), a.output, a.error) }
 end
 
@@ -508,7 +510,7 @@ end
 
 -- Give the job back unfinished (drain: to the front; end of a slice: to the back). Not a death.
 function ledger.release(a)
-  local ok, why = holds(a.id, a.attempt)
+  local ok, why = holds(a)
   if not ok then return { ok = false, why = why } end
   return { ok = true, delivery = give_back(a.id, a.front, now_ms()) }
 end
@@ -516,7 +518,7 @@ end
 -- A parent whose children are submitted puts itself aside; the last child wakes it. If it is planned again in the
 -- course of a retry, its broken children are queued again first (`recover` does that).
 function ledger.wait_for_children(a)
-  local ok, why = holds(a.id, a.attempt)
+  local ok, why = holds(a)
   if not ok then return { ok = false, why = why } end
   local now = now_ms()
   end_lease(a.id)

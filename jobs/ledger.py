@@ -169,7 +169,7 @@ class Ledger:
 
     def renew(self, claims: Sequence[Claim], queues: Sequence[str] = ()) -> Renewal:
         """Renew the leases of a process and learn which of its jobs to stop."""
-        jobs = [{"id": claim.id, "attempt": claim.attempt} for claim in claims]
+        jobs = [{"id": claim.id, "attempt": claim.attempt, "claim": claim.nonce} for claim in claims]
         answer = self._call("renew", jobs=jobs, queues=list(queues), lease_ms=self._lease_ms)
         return Renewal(answer["signals"] or {}, answer["urgent"] or {})
 
@@ -232,7 +232,7 @@ class Ledger:
         return Delivery.parse(answer.get("wake"))
 
     def _fenced(self, function: str, claim: Claim, **arguments: Any) -> dict[str, Any]:
-        answer = self._call(function, id=claim.id, attempt=claim.attempt, **arguments)
+        answer = self._call(function, id=claim.id, attempt=claim.attempt, claim=claim.nonce, **arguments)
         if not answer["ok"]:
             raise LeaseLost("lease_lost", f"job {claim.id} is no longer held by attempt {claim.attempt}")
         return answer

@@ -110,6 +110,8 @@ class Job:
     queue: str
     owner: str
     attempt: int
+    claim: str
+    """Nonce of the claim by which a process has it in hand; empty: nobody has."""
     spec: dict[str, Any]
     inputs: tuple[Blob, ...]
     metadata: dict[str, str]
@@ -151,6 +153,7 @@ class Job:
             queue=raw["queue"],
             owner=raw["owner"],
             attempt=int(raw["attempt"]),
+            claim=raw["claim"],
             spec=json.loads(raw["spec"]),
             inputs=tuple(Blob.from_json(blob) for blob in json.loads(raw["inputs"])),
             metadata=json.loads(raw["metadata"]),

@@ -10,7 +10,7 @@ MOST_CHILDREN = 4
 
 @dataclass
 class Expected:
-    """What a job should be. `due`: a delivery is under way; `step`: in which list."""
+    """What a job should be. `due`: a delivery is under way; `step`: in which list; `committed`: the last claim to."""
 
     id: str
     owner: str
@@ -34,6 +34,7 @@ class Expected:
     seconds: int = 0
     units: set = field(default_factory=set)
     result: str = ""
+    committed: str = ""
 
     def __setattr__(self, name, value):
         if name == "status" and value != getattr(self, "status", value):

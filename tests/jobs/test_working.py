@@ -144,8 +144,20 @@ class TestCommit:
             desk.fail(claim)
         assert desk.status(claim.id) is Status.SUCCEEDED
 
+    def test_of_two_claims_with_one_number_only_that_which_committed_hears_that_it_has(self, desk, redis, lost):
+        """The other one would remove what a next attempt needs, from under the result that is not its own."""
+        job_id = desk.submit()
+        waiting = redis.hgetall(f"vq:job:{job_id}")
+        forgotten = desk.claim(job_id)
+        redis.hset(f"vq:job:{job_id}", mapping=waiting)
+        claim = desk.claim(job_id)
+        assert claim.attempt == forgotten.attempt
+        desk.succeed(claim)
+        with lost():
+            desk.succeed(forgotten)
 
-@pytest.mark.parametrize("fate", ["taken", "claimed anew", "released", "ended", "deleted"])
+
+@pytest.mark.parametrize("fate", ["taken", "claimed anew", "forgotten", "released", "ended", "deleted"])
 @pytest.mark.parametrize(
     "write",
     [
@@ -160,13 +172,19 @@ class TestCommit:
     ids=["progress", "register", "alone", "succeed", "fail", "release", "wait"],
 )
 def test_a_worker_that_has_lost_its_job_writes_nothing(desk, redis, fate, write):
-    claim = desk.start()
+    job_id = desk.submit()
+    waiting = redis.hgetall(f"vq:job:{job_id}")
+    claim = desk.claim(job_id)
     match fate:
         case "taken":
             desk.die(claim.id)
         case "claimed anew":
             desk.die(claim.id)
             desk.claim(claim.id)
+        case "forgotten":  # by a server that crashed before its log was on the disk; the attempt's number comes again
+            redis.hset(f"vq:job:{job_id}", mapping=waiting)
+            redis.zadd("vq:waiting:tts:4", {job_id: waiting["token"]})
+            assert desk.claim(job_id).attempt == claim.attempt
         case "released":
             desk.release(claim)
         case "ended":
