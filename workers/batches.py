@@ -101,5 +101,6 @@ def _child(number: int, line: BatchLine, shared: BatchSpec) -> Child:
     if spec is None:
         raise AssertionError("a validated line has a task")
     kind = Kind.TTS if line.tts is not None else Kind.STT
-    spec = spec.model_copy(update={"reuse": spec.reuse or shared.reuse})
+    priority = spec.priority if "priority" in spec.model_fields_set else shared.priority
+    spec = spec.model_copy(update={"reuse": spec.reuse or shared.reuse, "priority": priority})
     return Child(number, kind, spec, metadata={**spec.metadata, "custom_id": line.custom_id})

@@ -17,7 +17,7 @@ from jobs.load import load_of
 from jobs.queries import Queries
 from jobs.record import Blob, Job, Output, Problem
 from jobs.specs import JobOptions
-from jobs.states import Kind, Priority, Status
+from jobs.states import Kind, Status
 from workers.session import JobFailed, Session
 
 PAGE = 200
@@ -95,7 +95,7 @@ def _new_job(parent: Job, child: Child) -> NewJob:
         id=child_id(parent.id, child.index),
         kind=child.kind,
         queue=QUEUE_OF[child.kind],
-        priority=parent.priority,
+        priority=child.spec.priority.step,
         owner=parent.owner,
         spec=child.spec.model_dump_json(exclude_none=True),
         inputs=[at_home(blob, parent.id) for blob in child.inputs],
@@ -118,11 +118,9 @@ def options_for(parent: Job, kind: type[JobOptions], **fields: Any) -> JobOption
     shared = {
         name: value
         for name, value in parent.spec.items()
-        if value is not None
-        and name in kind.model_fields
-        and name not in {"webhook", "metadata", "timeout_seconds", "priority"}
+        if value is not None and name in kind.model_fields and name not in {"webhook", "metadata", "timeout_seconds"}
     }
-    return kind.model_validate(shared | fields | {"priority": Priority.BULK})
+    return kind.model_validate(shared | fields)
 
 
 def problem_of(job: Job) -> Problem | None:

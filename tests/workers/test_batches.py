@@ -51,6 +51,15 @@ def test_a_good_line_is_a_child_with_its_own_options(house):
     assert (three.metadata["custom_id"], three.spec["subtitles"]) == ("flat/three", ["srt"])
 
 
+def test_a_line_may_have_a_priority_of_its_own_and_else_has_the_batchs(house):
+    lines = [{"custom_id": "a", "text": "一。"}, {"custom_id": "b", "text": "二。", "priority": "interactive"}]
+    data = "\n".join(json.dumps(line) for line in lines).encode()
+    _, children = planned(house, data)
+    assert [(child.priority, child.spec["priority"]) for child in children] == [(7, "bulk"), (1, "interactive")]
+    _, children = planned(house, b"custom_id,text,priority\na,A.,\nb,B.,bulk\n", "text/csv", priority="normal")
+    assert [(child.priority, child.spec["priority"]) for child in children] == [(4, "normal"), (7, "bulk")]
+
+
 def test_results_are_in_the_order_of_the_lines_and_bad_ones_have_their_number(house):
     job_id, [one, two, three] = planned(house, JSONL)
     house.succeed(three.id, ("speech.wav", "audio/wav", b"C"), ("speech.srt", "text/plain", b"S"), duration_seconds=2)
