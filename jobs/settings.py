@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     tts_voice: str = "demo"
     """`demo` (bundled, small domain), a voice folder, or a hub name (`iic/speech_sambert-hifigan_tts_zh-cn_16k`)."""
     tts_dictionary: str = ""
-    """File of words and readings for all texts but books with a dictionary of their own (docs/text-front-end.md)."""
+    """File of words and readings for all texts; a book's own dictionary goes before it (docs/text-front-end.md)."""
     tts_precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Arithmetic of the vocoder. Lower is faster where the hardware has it; docs/engines.md has the differences."""
     vocoder: Literal["auto", "torch", "tensorrt"] = "auto"

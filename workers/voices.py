@@ -123,6 +123,7 @@ class VoiceEngine:
             "voices": checkpoint(model_folder(settings.tts_voice)),
             "precision": settings.tts_precision,
             "vocoder": settings.vocoder,
+            "readings": front_end().readings,
         }
 
     def offers(self) -> tuple[str, dict[str, dict[str, Any]]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+from copy import copy
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
@@ -56,6 +57,20 @@ class FrontEnd:
         self._lexicon = Lexicon(dictionary)
         self._max_symbols = max_symbols
         self._breaks_carry_emotion = break_emotion == "sentence"
+
+    def with_words(self, dictionary: Mapping[str, str]) -> FrontEnd:
+        """Return a front end whose dictionary is this one's with further words, whose readings go before its own.
+
+        Raises TextError for a bad word.
+        """
+        other = copy(self)
+        other._lexicon = Lexicon(dictionary, under=self._lexicon)  # noqa: SLF001 - one of our own kind
+        return other
+
+    @property
+    def readings(self) -> str:
+        """A hash of the dictionary: front ends with equal ones read a text alike."""
+        return self._lexicon.digest
 
     def plain(self, text: str) -> list[Sentence]:
         """Return the sentences of a text without any markup."""

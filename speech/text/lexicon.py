@@ -9,8 +9,10 @@ In a file each line is a word, blanks or a tab, and the value; ``#`` begins a co
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,17 +33,28 @@ _LONGEST_KEY = 64
 class Lexicon:
     """A read-only dictionary of words that are found in text before anything else is done to it."""
 
-    def __init__(self, entries: Mapping[str, str] | str | PathLike[str] | None = None) -> None:
-        """Read the entries; raises TextError that names the entry (and line) that is wrong."""
+    def __init__(
+        self, entries: Mapping[str, str] | str | PathLike[str] | None = None, *, under: Lexicon | None = None
+    ) -> None:
+        """Read the entries, laid over those of ``under``.
+
+        Raises TextError that names the entry (and line) that is wrong.
+        """
         if entries is None:
             pairs: list[tuple[str, str, str]] = []
         elif isinstance(entries, Mapping):
             pairs = [(key, value, f"dictionary entry {key!r}") for key, value in entries.items()]
         else:
             pairs = list(_lines(Path(entries)))
-        self._said = {key.lower(): _piece(key, value, where) for key, value, where in pairs}
+        said = {key.lower(): _piece(key, value, where) for key, value, where in pairs}
+        self._said: dict[str, Piece] = {**under._said, **said} if under else said  # noqa: SLF001 - one of our own kind
         longest_first = sorted(self._said, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(_bounded, longest_first)), re.IGNORECASE) if longest_first else None
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash of the words and their readings, in whatever order they came."""
+        return hashlib.sha256(repr(sorted(self._said.items())).encode()).hexdigest()
 
     def find(self, text: str, taken: list[Piece]) -> list[Piece]:
         """Return ``taken`` (settled pieces, in order) with the dictionary's words in the gaps between them."""
