@@ -200,7 +200,7 @@ class BookOptions(Strict):
     """Only say what would be done."""
 
 
-class AudiobookSpec(JobOptions, VoiceOptions, BookOptions):
+class AudiobookSpec(JobOptions, VoiceOptions, BookOptions, Reuse):
     """`POST /v1/audiobooks`: speak a book."""
 
     chapters: list[ChapterText] | None = Field(default=None, min_length=1)
@@ -220,7 +220,7 @@ class BatchSpec(JobOptions, Reuse):
     priority: Priority = Priority.BULK
 
 
-class ChapterSpec(JobOptions, VoiceOptions):
+class ChapterSpec(JobOptions, VoiceOptions, Reuse):
     """A chapter, child of an audiobook; its text is an input blob, and so is the dictionary if there is one."""
 
     title: str = ""

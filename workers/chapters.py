@@ -6,6 +6,7 @@ import functools
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from jobs.files import Store, scratch
 from jobs.record import Blob, Output, Warn
@@ -20,7 +21,8 @@ from speech.text import FrontEnd, Sentence, Style
 from speech.tts import Utterance
 from workers.audiobooks import MASTER, ChapterText
 from workers.batching import BatchScheduler
-from workers.catalogue import choose_voice
+from workers.catalogue import Chosen, choose_voice
+from workers.reuse import Reusing
 from workers.sentences import SentenceRun
 from workers.session import JobFailed, Session
 from workers.speaking import SUBTITLES
@@ -36,7 +38,7 @@ DICTIONARIES = 8
 
 @functools.lru_cache(maxsize=DICTIONARIES)
 def _front_end(dictionary: bytes) -> FrontEnd:
-    return FrontEnd(json.loads(dictionary))
+    return plain_front_end().with_words(json.loads(dictionary))
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ class ChapterSpeaker:
     engine: VoiceEngine
     scheduler: BatchScheduler[Row, Utterance]
     store: Store
+    reusing: Reusing
     turns: Turns
     window: int
     """Sentences of one chapter in the scheduler at once."""
@@ -57,10 +60,26 @@ class ChapterSpeaker:
         data, *words = [self._read(job.id, blob) for blob in job.inputs]
         text = ChapterText.from_bytes(data)
         front_end = _front_end(words[0]) if words else plain_front_end()
-        voices = self.engine.entries
-        chosen = choose_voice(voices, spec.voice)
+        chosen = choose_voice(self.engine.entries, spec.voice)
+
+        def work() -> dict[str, Any]:
+            said = {"title": text.title, "paragraphs": text.paragraphs}
+            return {**self.engine.identity(), "readings": front_end.readings, **said}
+
+        named = spec.model_copy(update={"voice": f"{chosen.voice.name}/{chosen.speaker}"})
+        return self.reusing.answer(
+            session,
+            named,
+            work,
+            lambda: self._speak(session, spec, text, chosen, front_end),
+            lambda name: _renamed(name, spec, text),
+        )
+
+    def _speak(
+        self, session: Session, spec: ChapterSpec, text: ChapterText, chosen: Chosen, front_end: FrontEnd
+    ) -> Output:
         sentences = _sentences(spec, text, front_end)
-        run = SentenceRun(session, self.scheduler, self.store, voices, strict=spec.strict)
+        run = SentenceRun(session, self.scheduler, self.store, self.engine.entries, strict=spec.strict)
         run.speak(sentences, chosen, window=self.window, turn=functools.partial(self.turns.to_speak, session))
         session.after_commit.append(run.discard_units)
         with self.turns.to_write(session):
@@ -122,6 +141,11 @@ def _sentences(spec: ChapterSpec, text: ChapterText, front_end: FrontEnd) -> lis
         )
     except TextError as error:
         raise JobFailed(error.code, "The chapter cannot be spoken", f"{spec.title}: {error.detail}") from error
+
+
+def _renamed(name: str, spec: ChapterSpec, text: ChapterText) -> str:
+    """Return the name that a file of another book's chapter has in this one, where it may have another number."""
+    return name if name == MASTER else chapter_name(text.number, text.total, spec.title, Path(name).suffix[1:])
 
 
 def _shown_name(name: str, path: Path, spec: ChapterSpec) -> str:

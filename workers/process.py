@@ -107,7 +107,7 @@ class WorkerProcess:
                 window = 2 * rows
                 turns = Turns(enough=CANDIDATES * rows, writers=max(1, count_cores() - self._arithmetic_threads))
                 texts = Speaker(voices, speaking, self.store, self.reusing, window)
-                chapters = ChapterSpeaker(voices, speaking, self.store, turns, window)
+                chapters = ChapterSpeaker(voices, speaking, self.store, self.reusing, turns, window)
                 self.handlers["tts"] = lambda session: (chapters if session.job.kind is Kind.CHAPTER else texts)(
                     session
                 )

@@ -123,6 +123,7 @@ def _fields(fields: dict[str, Any], output: Path | None) -> dict[str, Any]:
 @click.option("--dictionary", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Lines: WORD PINYIN.")
 @click.option("--pause", "pauses", multiple=True, metavar="AFTER=MS", help=f"After a {', '.join(PAUSES)}. Repeatable.")
 @click.option("--loudness", type=click.Choice(["r128", "acx", "none"]))
+@click.option("--reuse", is_flag=True, default=None, help="Take kept chapters of identical work, where the server may.")
 @click.option("--plan", is_flag=True, default=None, help="Only say what would be done.")
 @voice_options
 @submit_options

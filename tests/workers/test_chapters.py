@@ -1,0 +1,142 @@
+"""The chapters of a book, spoken by an engine that hums: what is done once need not be done again."""
+
+import json
+
+import numpy as np
+import pytest
+
+from jobs.reuse import KeptResults
+from jobs.settings import Settings
+from jobs.states import Kind, Status
+from speech.tts import Utterance
+from tests.workers.household import Household
+from workers.batching import BatchScheduler
+from workers.catalogue import VoiceEntry
+from workers.chapters import ChapterSpeaker
+from workers.reuse import Reusing
+from workers.turns import Turns
+
+RATE, HOP = 16000, 200
+ONE, TWO = {"title": "第一章 雨", "text": "今天下雨。"}, {"title": "第二章 天", "text": "明天晴。"}
+
+
+class Humming:
+    """An engine that hums each sentence for half a second, and notes what it was given."""
+
+    entries = {"demo": VoiceEntry("demo", ("F7", "M7"), ("neutral",), RATE)}  # noqa: RUF012 - read only
+
+    def __init__(self):
+        self.said = []
+        self.checkpoint = "abc"
+
+    def identity(self):
+        return {"voices": self.checkpoint}
+
+    def cost(self, _):
+        return 1
+
+    def bucket(self, _):
+        return 0
+
+    def run(self, payloads):
+        self.said += [payload.line.symbols for payload in payloads]
+        hum = 0.1 * np.sin(np.arange(40 * HOP) / 9, dtype=np.float32)
+        return [Utterance(hum, np.full(1, 40, np.int32), HOP, RATE) for _ in payloads]
+
+
+class Books(Household):
+    """Makes whole books."""
+
+    def open(self):
+        self.engine = Humming()
+        self.scheduler = BatchScheduler(self.engine, max_cost=10**6, max_rows=8, linger_seconds=0)
+        self.scheduler.start()
+        reusing = Reusing(KeptResults(self.redis, self.store, self.settings.reuse_bytes))
+        turns = Turns(enough=100, writers=1)
+        self.speaker = ChapterSpeaker(self.engine, self.scheduler, self.store, reusing, turns, window=8)
+
+    def speak(self, *chapters, **options):
+        """Have a book spoken; returns its chapters and its manifest, and notes what the engine said for it."""
+        self.engine.said.clear()
+        data = json.dumps(list(chapters)).encode()
+        book = self.submit(Kind.AUDIOBOOK, options, [("chapters.json", "application/json", data)])
+        assert self.run(book) is None
+        for child in self.children(book):
+            self.runner.run(child.id, self.due.pop(child.id).sequence, self.speaker)
+        assert self.run(book) is None
+        assert self.queries.get(book).status is Status.SUCCEEDED
+        return self.children(book), json.loads(self.read(book, "manifest.json"))
+
+
+@pytest.fixture
+def books(redis, tmp_path):
+    house = Books(redis, Settings(data_dir=tmp_path, reuse_bytes=10**7))
+    house.open()
+    yield house
+    assert house.scheduler.stop(drain=False, timeout=30)
+
+
+def reused(chapters):
+    return [chapter.output.get("reused") for chapter in chapters]
+
+
+def test_a_book_made_again_is_answered_chapter_by_chapter(books):
+    first, manifest = books.speak(ONE, TWO, reuse=True, subtitles=["srt"])
+    assert reused(first) == [None, None]
+    assert len(books.engine.said) == 4
+    again, same = books.speak(ONE, TWO, reuse=True, subtitles=["srt"], title="Another title")
+    assert reused(again) == [chapter.id for chapter in first]
+    assert books.engine.said == []
+    assert same["chapters"] == manifest["chapters"]
+    assert [blob.key for chapter in again for blob in chapter.output_files] == [
+        blob.key for chapter in first for blob in chapter.output_files
+    ]
+
+
+def test_only_the_chapter_that_was_changed_is_spoken_and_a_moved_one_has_its_new_number(books):
+    first, _ = books.speak(ONE, TWO, reuse=True, format="mp3", subtitles=["srt", "json"])
+    changed, manifest = books.speak(
+        {"title": "序", "text": "你好。"}, ONE, TWO, reuse=True, format="mp3", subtitles=["srt", "json"]
+    )
+    assert reused(changed) == [None, first[0].id, first[1].id]
+    assert len(books.engine.said) == 2
+    moved = [blob.name for blob in changed[2].output_files]
+    assert moved == ["03-第二章-天.mp3", "03-第二章-天.srt", "03-第二章-天.json", ".master.m4a"]
+    assert [entry["file"] for entry in manifest["chapters"]] == ["01-序.mp3", "02-第一章-雨.mp3", "03-第二章-天.mp3"]
+    assert [entry["sentences"] for entry in manifest["chapters"]] == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"voice": "demo/M7"},
+        {"dialogue_voice": "demo/M7"},
+        {"chapter_voices": {"1": "demo/M7"}},
+        {"dictionary": {"下雨": "xia3 yu4"}},
+        {"pauses": {"chapter": 3000}},
+        {"loudness": "acx"},
+        {"speed": 1.1},
+        {"format": "flac"},
+        {"speak_titles": False},
+        {"subtitles": ["lrc"]},
+    ],
+    ids=str,
+)
+def test_other_work_is_done(books, other):
+    books.speak(ONE, reuse=True)
+    again, _ = books.speak(ONE, **{"reuse": True, **other})
+    assert reused(again) == [None]
+    assert books.engine.said
+
+
+def test_the_servers_voice_is_the_same_work_by_whichever_name(books):
+    first, _ = books.speak(ONE, reuse=True)
+    again, _ = books.speak(ONE, reuse=True, voice="demo/F7")
+    assert reused(again) == [first[0].id]
+
+
+def test_another_checkpoint_or_who_does_not_ask_is_other_work(books):
+    books.speak(ONE, reuse=True)
+    assert reused(books.speak(ONE)[0]) == [None]
+    books.engine.checkpoint = "def"
+    assert reused(books.speak(ONE, reuse=True)[0]) == [None]
