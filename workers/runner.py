@@ -25,7 +25,8 @@ PASS_ON_SECONDS = 0.5
 ENDING_SECONDS = 10
 """A process whose engine broke ends well within this."""
 STORE_PAUSES = (1.0, 5.0, 20.0)
-"""Seconds after which a job whose store failed goes on, once each: an object store restarts, a full disk is emptied."""
+"""Seconds after which a job whose store failed goes on, once each: an object store restarts, a full disk is emptied.
+They begin anew whenever a unit was finished: a long job may outlive many outages."""
 REDIS_PAUSE = 1.0
 HOPELESS = frozenset({"too_large_for_redis"})
 """Failures of the store that another try does not mend."""
@@ -100,6 +101,8 @@ class Runner:
                 log.warning("job %s: Redis is away (%s); it goes on when it is back", session.job.id, error)
                 session.rest(REDIS_PAUSE)
             except StoreError as error:
+                if session.proven:
+                    pauses = iter(STORE_PAUSES)
                 pause = next(pauses, None)
                 if pause is None or error.code in HOPELESS:
                     raise

@@ -66,6 +66,8 @@ class Session:
         """Whether it only waits for its turn: then it is the first to give its thread back."""
         self.after_commit: list[Callable[[], None]] = []
         """Tidying up that waits until the result is visible: what a next attempt would need goes last."""
+        self.proven = True
+        """Whether a unit was finished since the last `rest`: until then nobody knows whether what failed is mended."""
         self._prepared = 0.0
         self._preparing_since: float | None = None
         self._wish = Wish.CANCEL if claim.job.cancel else Wish.GO
@@ -85,9 +87,13 @@ class Session:
         return self._wish
 
     def want(self, wish: Wish) -> None:
-        """Ask the session to stop; a weaker wish than the present one changes nothing."""
+        """Ask the session to stop; a weaker wish than the present one changes nothing.
+
+        Nor does a wish to yield while it is not proven that the work goes on: the next claim would begin its tries
+        anew, and a job that takes turns with others would never fail.
+        """
         with self._lock:
-            if wish <= self._wish:
+            if wish <= self._wish or (wish is Wish.YIELD and not self.proven):
                 return
             self._wish = wish
         self.on_wish()
@@ -107,15 +113,19 @@ class Session:
     def rest(self, seconds: float) -> None:
         """Wait before the work begins again; what it noted for the time after its commit is void.
 
-        Raises `Stop` or `JobFailed` like `check`, as soon as somebody wishes it. A wish to yield must wait: the next
+        Raises `Stop` or `JobFailed` like `check`, as soon as somebody wishes it. A wish to yield is forgotten: the next
         thread would meet the same failure at once.
         """
         self.after_commit.clear()
+        with self._lock:
+            self.proven = False
+            if self._wish is Wish.YIELD:
+                self._wish = Wish.GO
         woken = threading.Event()
         self.on_wish = woken.set
         end = min(time.monotonic() + seconds, self.deadline or math.inf)
         try:
-            while (left := end - time.monotonic()) > 0 and self._wish <= Wish.YIELD:
+            while (left := end - time.monotonic()) > 0 and self._wish is Wish.GO:
                 woken.wait(left)
                 woken.clear()
         finally:
@@ -152,6 +162,7 @@ class Session:
             insist(lambda: self.ledger.register(self.claim, name, unit, done=done, total=total), "registering a unit")
         except LeaseLost:
             self._lost()
+        self.proven = True
 
     def progress(self, done: int, total: int, unit: str) -> None:
         """Tell how far the job is. Raises `Stop` if the lease is lost."""

@@ -234,6 +234,23 @@ def test_a_bulk_job_makes_room_for_an_urgent_one_when_all_threads_are_taken(redi
         process.end()
 
 
+def test_slices_are_not_held_against_a_job(process):
+    """A long chapter gives its thread back a hundred times; it is neither suspected nor ended for that."""
+    process.engine.go.set()
+    delivery = process.submit([1])
+
+    def a_slice(session):
+        session.want(Wish.YIELD)
+        session.check()
+
+    for _ in range(30):
+        assert process.runner.run(delivery.id, delivery.sequence, a_slice) == "released"
+        delivery = process.sent.pop()
+    assert process.run(delivery) == "succeeded"
+    job = process.queries.get(delivery.id)
+    assert (job.attempt, job.deaths, job.alone) == (31, 0, False)
+
+
 def test_a_job_that_was_in_hand_at_two_deaths_runs_alone(process, redis):
     delivery = process.submit([1])
     for _ in range(2):
@@ -292,6 +309,31 @@ class TestStoreAway:
         with pytest.raises(JobFailed, match="the bucket is away"):
             self.run(process, handler)
         assert 9 - handler.left == tries
+
+    def test_a_job_that_takes_turns_with_others_fails_all_the_same(self, process):
+        """Each slice would begin the tries anew, and a full disk would keep a book running for ever."""
+        handler = FailingStore(process.work, failures=99)
+
+        def in_turns(session):
+            session.want(Wish.YIELD)
+            return handler(session)
+
+        with pytest.raises(JobFailed, match="the bucket is away"):
+            self.run(process, in_turns)
+        assert 99 - handler.left == 4
+
+    def test_each_finished_unit_gives_all_tries_back(self, process):
+        """A long chapter may meet more outages than there are tries."""
+        units = iter(range(9))
+
+        def work(session):
+            for unit in units:
+                session.register(str(unit), {"n": unit}, done=unit, total=9)
+                raise StoreError("store_failed", "the bucket is away")
+            return Output(text="done")
+
+        job_id, outcome = self.run(process, work)
+        assert (outcome, process.queries.get(job_id).attempt) == ("succeeded", 1)
 
     def test_redis_away_is_waited_for_however_long(self, process, monkeypatch):
         """A handler reads the ledger, too: what it raises then is no fault of the job's."""
