@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,12 +22,17 @@ class Registry:
     def __init__(self, redis: RedisClient) -> None:
         self._redis = redis
 
+    def _now(self) -> int:
+        """Return the time of Redis: a host whose clock is ahead would take everybody else for gone."""
+        return int(self._redis.time()[0])
+
     def publish_worker(self, name: str, report: dict[str, Any]) -> None:
         """Say that a worker is alive, and what it is and does."""
+        now = self._now()
         with self._redis.pipeline() as pipe:
             pipe.set(f"{PREFIX}worker:{name}", json.dumps(report), ex=ALIVE_SECONDS)
-            pipe.zadd(f"{PREFIX}workers", {name: time.time()})
-            pipe.zremrangebyscore(f"{PREFIX}workers", "-inf", time.time() - 10 * ALIVE_SECONDS)
+            pipe.zadd(f"{PREFIX}workers", {name: now})
+            pipe.zremrangebyscore(f"{PREFIX}workers", "-inf", now - 10 * ALIVE_SECONDS)
             pipe.execute()
 
     def withdraw_worker(self, name: str) -> None:
@@ -47,9 +51,10 @@ class Registry:
 
     def enter_process(self, identity: str) -> None:
         """Note that a process may hold claims under this identity; repeat it from time to time."""
+        now = self._now()
         with self._redis.pipeline() as pipe:
-            pipe.zadd(f"{PREFIX}processes", {identity: time.time()})
-            pipe.zremrangebyscore(f"{PREFIX}processes", "-inf", time.time() - FORGOTTEN_SECONDS)
+            pipe.zadd(f"{PREFIX}processes", {identity: now})
+            pipe.zremrangebyscore(f"{PREFIX}processes", "-inf", now - FORGOTTEN_SECONDS)
             pipe.execute()
 
     def leave_process(self, identity: str) -> None:

@@ -208,6 +208,17 @@ class TestRegistry:
         redis.delete("vq:worker:a")  # its time is over
         assert registry.workers() == []
 
+    def test_a_host_whose_clock_is_days_ahead_takes_nobody_for_gone(self, redis, monkeypatch):
+        registry = Registry(redis)
+        registry.publish_worker("a", {"name": "a"})
+        registry.enter_process("a#1")
+        ahead = time.time() + 3 * 24 * 3600
+        monkeypatch.setattr("time.time", lambda: ahead)
+        registry.publish_worker("b", {"name": "b"})
+        registry.enter_process("b#1")
+        assert [one["name"] for one in registry.workers()] == ["a", "b"]
+        assert registry.processes() == {"a#1", "b#1"}
+
     def test_catalogues_outlive_their_workers(self, redis):
         registry = Registry(redis)
         registry.publish("voices", {"demo": {"speakers": ["F7"]}, "甲": {}})
