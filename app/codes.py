@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 CODES: dict[str, tuple[tuple[int, ...], str]] = {
-    "bad_request": ((400,), "The request is malformed."),
+    "bad_request": ((400, 417, 501), "The request is malformed, or no HTTP that is understood here."),
     "invalid_json": ((400,), "The body is no JSON; the detail says where."),
     "invalid_multipart": ((400,), "The form is malformed or cut off."),
     "key_needed": ((401,), "Send `Authorization: Bearer KEY` with a key of this server."),
@@ -30,11 +30,13 @@ CODES: dict[str, tuple[tuple[int, ...], str]] = {
     "no_webhook": ((409,), "The job has no webhook."),
     "too_large": ((413,), "The body, a file or the fields are over the limit."),
     "too_many_parts": ((413,), "The form has too many parts."),
+    "uri_too_long": ((414,), "The address is over the limit; send long fields in a body."),
     "unsupported_media_type": ((415,), "The body is of another media type."),
     "not_media": ((415,), "The file is no recording, book or picture by its first bytes."),
     "range_not_satisfiable": ((416,), "The range is not in the file."),
     "invalid_request": ((422, 400), "A field is unknown, missing or wrong; `errors` names each."),
     "queue_full": ((429,), "Too many jobs wait; `Retry-After`."),
+    "headers_too_large": ((431,), "A header is too long, or there are too many."),
     "internal_error": ((500,), "The server failed; its log has the reason."),
     "no_transcript": ((500,), "The job made no file of the wanted form."),
     "busy": ((503,), "More submits come than can be written down; nothing was taken in; `Retry-After`."),

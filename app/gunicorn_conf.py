@@ -45,7 +45,9 @@ control_socket_disable = True  # it would be one for all stacks of a user, in th
 def post_worker_init(worker: Any) -> None:
     """Finish a worker after gevent's patches."""
     from app.patience import NoStackForSlowClients
+    from app.unread import answer_with_problems
 
+    answer_with_problems(worker.cfg)
     worker.log.error_log.addFilter(NoStackForSlowClients())
     if worker_class == "gevent":
         from app.greenlets import fsync_in_threads

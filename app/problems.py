@@ -82,6 +82,14 @@ def problem(
         answer.status_code = status
         answer.headers.update(headers or {})
         return answer
+    body = body_of(status, code, detail, errors)
+    response = Response(json.dumps(body, ensure_ascii=False) + "\n", status, content_type=MEDIA_TYPE)
+    response.headers.update(headers or {})
+    return response
+
+
+def body_of(status: int, code: str, detail: str, errors: Sequence[FieldError] = ()) -> dict[str, Any]:
+    """Return a problem's JSON."""
     body: dict[str, Any] = {
         "type": f"/docs#problem-{code}",
         "title": HTTPStatus(status).phrase,
@@ -91,9 +99,7 @@ def problem(
     }
     if errors:
         body["errors"] = [error.to_json() for error in errors]
-    response = Response(json.dumps(body, ensure_ascii=False) + "\n", status, content_type=MEDIA_TYPE)
-    response.headers.update(headers or {})
-    return response
+    return body
 
 
 def _refused(error: Refusal) -> Response:

@@ -1,10 +1,12 @@
 """Requests as no client writes them, over real sockets; and what browsers are told about every answer."""
 
+import json
 import re
 import socket
 
 import pytest
 
+from app.codes import CODES
 from app.headers import SECURITY
 from tests.conftest import PATIENCE
 
@@ -51,9 +53,38 @@ def say(server, redis):
     ],
 )
 def test_odd_headers_are_refused_or_harmless(say, headers, status):
-    found, _, body = say(b"\r\n".join([b"GET /v1/jobs HTTP/1.1", *headers, b"Connection: close", b"", b""]))
+    found, head, body = say(b"\r\n".join([b"GET /v1/jobs HTTP/1.1", *headers, b"Connection: close", b"", b""]))
     assert found == status
     assert b"Traceback" not in body
+    if status >= 400:
+        assert_plain_problem(head, body, status)
+
+
+def assert_plain_problem(head, body, status):
+    assert b"\r\nContent-Type: application/problem+json\r\n" in head + b"\r\n"
+    problem = json.loads(body)
+    assert (problem["status"], problem["type"]) == (status, f"/docs#problem-{problem['code']}")
+    assert status in CODES[problem["code"]][0]
+    assert problem["detail"]
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status", "code", "named"),
+    [
+        (b"GET /v1/jobs?after=" + b"a" * 9000 + b" HTTP/1.1", 414, "uri_too_long", "8190"),
+        (b"GET /v1/jobs HTTP/9.9", 400, "bad_request", "Version"),
+        (b"G<script>T /v1/jobs HTTP/1.1", 400, "bad_request", "Method"),
+        (b"nonsense", 400, "bad_request", "nonsense"),
+    ],
+)
+def test_what_is_no_request_is_a_problem_too(say, request_line, status, code, named):
+    """The web server refuses these before the application sees them."""
+    found, head, body = say(request_line + b"\r\nHost: localhost\r\n\r\n")
+    assert found == status
+    assert_plain_problem(head, body, status)
+    problem = json.loads(body)
+    assert (problem["code"], named in problem["detail"]) == (code, True), problem
+    assert b"X-Content-Type-Options: nosniff" in head
 
 
 def test_a_request_hidden_in_anothers_body_is_not_answered(say):
