@@ -51,7 +51,7 @@ def page_faults():
 
 def speak(voice, lines, slots, watch):
     """Run the stages of `Voice.render` one after the other, timed; return mels and waves."""
-    from speech.tts.acoustic import ENCODER_SYMBOLS, AcousticInput, similar_groups
+    from speech.tts.acoustic import AcousticInput, similar_groups
     from speech.tts.crew import share_out
     from speech.tts.decoding import DecoderInput, decode
     from speech.tts.voice import ROWS_WORTH_A_CORE
@@ -62,7 +62,7 @@ def speak(voice, lines, slots, watch):
 
     def encode(part):
         memories = {}
-        for group in similar_groups([len(inputs[n].ids) for n in part], ENCODER_SYMBOLS):
+        for group in similar_groups([len(inputs[n].ids) for n in part], acoustic.together.symbols):
             made, _ = acoustic.memories([inputs[part[n]] for n in group])
             memories.update(zip(group, made, strict=True))
         return [memories[n] for n in range(len(part))]
@@ -72,7 +72,7 @@ def speak(voice, lines, slots, watch):
 
     def finish(pair):
         made, rows = pair
-        return acoustic.postnet.rows(made, [one.frames for one in rows])
+        return acoustic.postnet.rows(made, [one.frames for one in rows], acoustic.together.frames)
 
     memories = watch.time("encoder", crew.map, encode, parts)
     frames = watch.time("decoder", crew.map, decoded, memories)

@@ -24,10 +24,23 @@ from speech.tts.symbols import SymbolIds, SymbolTable
 
 VOICED_FROM = 0.6
 LOWEST_F0 = 30.0
-# Padded symbols that are encoded together: bounds the attention maps and the FFN's hidden layer.
-ENCODER_SYMBOLS = 4096
-# Padded frames that go through the postnet together: bounds its memory (some 30 MB at true size).
-POSTNET_FRAMES = 8192
+
+
+@dataclass(frozen=True)
+class Together:
+    """How much of a padded batch goes through the encoder (symbols) and the postnet (frames) at a time; 0: a row.
+
+    The numbers bound memory: attention maps and hidden layers.
+    """
+
+    symbols: int
+    frames: int
+
+
+EACH_ROW = Together(0, 0)
+"""For a CPU: as fast as padded rows, and a row comes out with the same bits whatever batch it is in."""
+PADDED = Together(4096, 8192)
+"""For a GPU, which waits for launches."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +97,7 @@ class Sambert(Network):
         )
         self.postnet = Postnet(weights.under("mel_postnet"), config)
         self.buffer_source = BufferSource()
+        self.together = EACH_ROW
         if config.nsf:
             scale, offset = _f0_scale(config, files.f0_statistics)
             self.f0_scale, self.f0_offset = scale, offset
@@ -160,14 +174,14 @@ class Sambert(Network):
     def _spoken(self, lines: Sequence[AcousticInput], slots: int) -> list[Spoken]:
         memories: dict[int, Memory] = {}
         durations: dict[int, NDArray[np.int64]] = {}
-        for group in similar_groups([len(line.ids) for line in lines], ENCODER_SYMBOLS):
+        for group in similar_groups([len(line.ids) for line in lines], self.together.symbols):
             for number, memory, frames in zip(group, *self.memories([lines[n] for n in group]), strict=True):
                 memories[number], durations[number] = memory, frames
         speaking = [number for number in range(len(lines)) if memories[number].frames]
         inputs = [DecoderInput(memories[n].vectors, memories[n].band) for n in speaking]
         decoded = decode(self.decoder, inputs, slots, self.buffer_source)
         lengths = [memories[n].frames for n in speaking]
-        finished = dict(zip(speaking, self.postnet.rows(decoded, lengths), strict=True))
+        finished = dict(zip(speaking, self.postnet.rows(decoded, lengths, self.together.frames), strict=True))
         silence = self.emotions.weight.new_zeros(0, self.config.mels)
         return [Spoken(finished.get(n, silence), durations[n]) for n in range(len(lines))]
 
@@ -196,10 +210,10 @@ class Postnet(Network):
         remembered, _ = self.lstm(self.fsmn(mel, mask))
         return (mel + self.fc(remembered)) * mask
 
-    def rows(self, mels: Sequence[Tensor], frames: Sequence[int]) -> list[Tensor]:
-        """Finish rows of any lengths, similar ones together."""
+    def rows(self, mels: Sequence[Tensor], frames: Sequence[int], most: int) -> list[Tensor]:
+        """Finish rows of any lengths, similar ones together, at most so many padded frames."""
         results: dict[int, Tensor] = {}
-        for group in similar_groups(frames, POSTNET_FRAMES):
+        for group in similar_groups(frames, most):
             batch = nn.utils.rnn.pad_sequence([mels[n][: frames[n]] for n in group], batch_first=True)
             lengths = torch.tensor([frames[n] for n in group], device=batch.device)
             finished = self(batch, lengths)

@@ -26,6 +26,10 @@ from torch.nn import functional as nnf
 from speech.tts.checkpoint import Weights
 from speech.tts.layers import LAYER_NORM_EPS, Network, Parts, layer_norm, linear
 
+# Libraries multiply one to three rows by other routines, which round differently; from four on (seen with MKL) a row
+# comes out with the same bits among any number of others. The empty rows cost nothing that can be measured.
+LEAST_ROWS = 4
+
 
 class PncaDecoder(Network):
     """The folded weights of the decoder and one step of it."""
@@ -75,11 +79,11 @@ class PncaDecoder(Network):
 
     def project_memory(self, vectors: Tensor) -> Tensor:
         """Map memory [..., memory width] to its share of the decoder's input [..., width]."""
-        return nnf.linear(vectors, self.memory_weight.t(), self.memory_bias)
+        return _product(vectors, self.memory_weight, self.memory_bias)
 
     def project_keys(self, vectors: Tensor) -> Tensor:
         """Map memory [..., memory width] to keys and values of all layers [..., layers, 2 * inner]."""
-        made = nnf.linear(vectors, self.keys_weight.t(), self.keys_bias)
+        made = _product(vectors, self.keys_weight, self.keys_bias)
         return made.reshape(*vectors.shape[:-1], len(self.blocks), -1)
 
     def project_frames(self, hidden: Tensor) -> Tensor:
@@ -108,6 +112,22 @@ class PncaDecoder(Network):
 def _after_norm(norm: nn.LayerNorm, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
     """Fold a layer norm's gain and bias into the linear layer behind it."""
     return weight * norm.weight, bias + weight @ norm.bias
+
+
+def _product(vectors: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Map vectors [..., in] by ``weight`` [in, out], never fewer than `LEAST_ROWS` of them at once."""
+    rows = vectors.reshape(-1, vectors.shape[-1])
+    made = torch.addmm(bias, nnf.pad(rows, (0, 0, 0, max(0, LEAST_ROWS - len(rows)))), weight)
+    return made[: len(rows)].view(*vectors.shape[:-1], -1)
+
+
+def _sum_dtype(x: Tensor) -> torch.dtype | None:
+    """Return in what to add up over the ring, whose order and size depend on when a row entered and on its neighbours.
+
+    In float64 neither shows in the float32 result, so that on a CPU a row comes out with the same bits in any batch.
+    On a GPU it would not help: the matrix products differ from batch to batch.
+    """
+    return torch.float64 if x.device.type == "cpu" else None
 
 
 class _Block(Network):
@@ -146,9 +166,10 @@ class _Block(Network):
         qkv = torch.addmm(self.qkv_bias, normed, self.qkv_weight)
         cache[0].index_copy_(0, place, qkv[:, inner:].unsqueeze(0))
         split = (2, cache.shape[1], rows, self.heads, inner // self.heads)
+        sums = _sum_dtype(x)
         scores = (cache[..., :inner] * qkv[:, :inner]).view(split).sum(dim=4) + mask
-        shares = torch.softmax(scores, dim=1).unsqueeze(4)
-        mixed = (cache[..., inner:].view(split) * shares).sum(dim=1)
+        shares = torch.softmax(scores, dim=1, dtype=sums).to(x.dtype).unsqueeze(4)
+        mixed = (cache[..., inner:].view(split) * shares).sum(dim=1, dtype=sums).to(x.dtype)
         both = mixed.view(2, rows, inner).transpose(0, 1).reshape(rows, 2 * inner)
         x = torch.addmm(x + self.out_bias, both, self.out_weight)
         normed = nnf.layer_norm(x, (self.width,), eps=LAYER_NORM_EPS)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from speech.tts.decoder import PncaDecoder
+from speech.tts.decoder import LEAST_ROWS, PncaDecoder
 
 # Steps prepared at a time: keys and values of 32 rows for 32 steps are 13 MB at true size.
 BLOCK = 32
@@ -100,11 +100,11 @@ class Buffers:
 
 
 class BufferSource:
-    """Gives out buffers; this one makes them exactly as large as wanted."""
+    """Gives out buffers; this one makes them as large as wanted, with a few rows at least."""
 
     def get(self, decoder: PncaDecoder, rows: int, ring: int) -> Buffers:
         """Return buffers for at least so many rows and ring places, with finite numbers in them."""
-        return Buffers(decoder, rows, ring)
+        return Buffers(decoder, max(rows, LEAST_ROWS), ring)
 
 
 class Decoding:

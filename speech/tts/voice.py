@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from speech.device import Device, resolve_device
 from speech.errors import ModelError, TextError
-from speech.tts.acoustic import AcousticInput, Sambert, Spoken, load_acoustic
+from speech.tts.acoustic import PADDED, AcousticInput, Sambert, Spoken, load_acoustic
 from speech.tts.crew import Crew, share_out
 from speech.tts.graphs import GraphedSource
 from speech.tts.hub import VoiceFolder, resolve_voice
@@ -97,6 +97,7 @@ class Voice:
             acoustic = load_acoustic(found.am).to(where.torch_name)
             if where.kind == "cuda":
                 acoustic.buffer_source = GraphedSource()
+                acoustic.together = PADDED
         vocoding = None
         if found.voc is not None:
             vocoding = load_vocoding(found.voc, where, precision, vocoder, crew)

@@ -25,9 +25,6 @@ HOP = 200
 ROWS = 4
 WINDOW = 2 * ROWS
 """Sentences of one chapter in the scheduler at once."""
-MOST_LSB = 8
-"""Nearly all samples are equal to 1 LSB. In another batch the sums of floats differ by 1e-6, so f0 by some 1e-4 Hz; the
-sine source of the demo voice adds f0 up along the sentence, and late samples differ by up to 6 LSB (−74 dB)."""
 
 
 @pytest.fixture
@@ -139,6 +136,4 @@ def assert_alike(undisturbed, resumed):
             same += 1
             differences.append(np.abs(samples[begin:end].astype(int) - others[begin + shift : end + shift]))
     assert same > 0.9 * count, "durations differ only where a sum of floats lies on the edge of rounding"
-    differing = np.concatenate(differences)
-    assert np.mean(differing <= 1) > 0.99
-    assert differing.max() <= MOST_LSB
+    assert np.concatenate(differences).max() <= 1, "in steps of 16 bits"

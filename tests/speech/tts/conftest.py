@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from speech.tts.acoustic import AcousticInput, Sambert, load_acoustic
+from speech.tts.acoustic import PADDED, AcousticInput, Sambert, load_acoustic
 from speech.tts.vocoder import load_vocoder
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures" / "sambert-hifigan"
@@ -48,7 +48,9 @@ class AcousticCase:
 def acoustic_case(name: str) -> AcousticCase:
     folder = FIXTURES / name
     lines = [one["symbols"] for one in json.loads((folder / "am_io.json").read_text())["utterances"]]
-    return AcousticCase(name, load_acoustic(folder / "am"), lines, np.load(folder / "am_io.npz"))
+    model = load_acoustic(folder / "am")
+    model.together = PADDED  # as on a GPU: padded rows are what can go wrong
+    return AcousticCase(name, model, lines, np.load(folder / "am_io.npz"))
 
 
 @dataclass(frozen=True)

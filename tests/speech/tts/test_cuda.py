@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from speech.tts import Voice
+from speech.tts.acoustic import PADDED
 from speech.tts.graphs import GraphedSource
 
 pytestmark = pytest.mark.gpu
@@ -26,6 +27,7 @@ def test_graphs_decode_what_the_cpu_decodes(acoustic, difference):
 
     model = load_acoustic(acoustic.model.config.file.parent).to("cuda")
     model.buffer_source = GraphedSource()
+    model.together = PADDED
     inputs = acoustic.inputs()
     for slots in (1, 2, 8):
         for number, spoken in enumerate(model(inputs, slots)):
