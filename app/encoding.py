@@ -6,6 +6,7 @@ The web process has no media library: a fault in one would end all requests, and
 from __future__ import annotations
 
 import contextlib
+import json
 import subprocess
 import sys
 import threading
@@ -18,8 +19,70 @@ from app.problems import RETRY_SECONDS, Refusal
 READ = 1 << 16
 MOST = 32
 """Processes at once for each web process: some 60 MB each, and their share of the cores."""
-COMMAND = (sys.executable, "-m", "speech.audio.piping")
+COMMAND = (sys.executable, "-m", "speech.audio.piping", "wait")
 _room = threading.BoundedSemaphore(MOST)
+
+
+class Spare:
+    """A process that has its libraries loaded when the next listener comes: that takes as long as a short sentence.
+
+    There is none before the first listener, and one from the end of his sound on, when nobody waits for the cores.
+    """
+
+    def __init__(self) -> None:
+        self._ready: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def take(self, *task: str) -> subprocess.Popen[bytes]:
+        """Return a process that does `task`."""
+        with self._lock:
+            process, self._ready = self._ready, None
+        line = json.dumps(task).encode() + b"\n"
+        if process is not None:
+            try:
+                _into(process).write(line)
+            except BrokenPipeError:  # somebody has ended it
+                discard(process)
+            else:
+                return process
+        process = _start()
+        _into(process).write(line)
+        return process
+
+    def refill(self) -> None:
+        """See to it that the next one finds a process; if none can be started now, he starts his own."""
+        with self._lock, contextlib.suppress(OSError):
+            if self._ready is None:
+                self._ready = _start()
+
+    def close(self) -> None:
+        """End the process that waits."""
+        with self._lock:
+            process, self._ready = self._ready, None
+        if process is not None:
+            discard(process)
+
+
+def _start() -> subprocess.Popen[bytes]:
+    return subprocess.Popen(COMMAND, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - our own
+
+
+def discard(process: subprocess.Popen[bytes]) -> None:
+    """End a process and free its pipes."""
+    process.kill()
+    process.wait()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            with contextlib.suppress(OSError):
+                pipe.close()
+
+
+def _into(process: subprocess.Popen[bytes]) -> IO[bytes]:
+    assert process.stdin is not None
+    return process.stdin
+
+
+spare = Spare()
 
 
 class Pipe:
@@ -31,9 +94,7 @@ class Pipe:
             raise Refusal(503, "busy", detail, headers={"Retry-After": str(RETRY_SECONDS)})
         self._closed = False
         try:
-            self._process = subprocess.Popen(  # noqa: S603 - our own program; a format of a list, numbers and a path
-                (*COMMAND, *arguments), bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE
-            )
+            self._process = spare.take(*arguments)
         except BaseException:
             _room.release()
             raise
@@ -76,7 +137,7 @@ class Pipe:
             for block in samples:
                 view = memoryview(block)
                 while view and not self._closed:
-                    view = view[self._into.write(view) :]
+                    view = view[_into(self._process).write(view) :]
                 if self._closed:
                     return
         except BrokenPipeError:
@@ -85,12 +146,7 @@ class Pipe:
             failures.append(error)
         finally:
             with contextlib.suppress(OSError):
-                self._into.close()
-
-    @property
-    def _into(self) -> IO[bytes]:
-        assert self._process.stdin is not None
-        return self._process.stdin
+                _into(self._process).close()
 
     @property
     def _out(self) -> IO[bytes]:
@@ -106,3 +162,4 @@ class Pipe:
         self._process.wait()
         self._out.close()
         _room.release()
+        spare.refill()

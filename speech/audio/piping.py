@@ -3,13 +3,18 @@
     python -m speech.audio.piping encode FORMAT RATE OUT_RATE    raw samples from stdin, a stream to stdout
     python -m speech.audio.piping decode PATH RAW RATE SKIP GAIN_DB
                                   a file's raw samples to stdout, from sample SKIP on; RAW: Hz of a raw file, else 0
+    python -m speech.audio.piping wait
+                                  loaded and ready: the first line of stdin says which of the two, a list in JSON
 
 Raw samples are 16-bit little-endian mono. What is encoded goes out as soon as the encoder has it: a listener hears the
-first sentence while the next one is still being spoken. Exit status 0; a reader that goes away ends it.
+first sentence while the next one is still being spoken. Exit status 0; a reader that goes away ends it, and so does
+the end of stdin.
 """
 
 from __future__ import annotations
 
+import json
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -55,10 +60,15 @@ def _raw(path: str) -> Iterator[NDArray[np.int16]]:
 
 def main(arguments: list[str]) -> int:
     """Do what the command line says."""
+    source = open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)  # noqa: SIM115 - stdin stays open
     sink = sys.stdout.buffer
+    if arguments == ["wait"]:
+        told = source.readline()
+        if not told:
+            return 0
+        arguments = json.loads(told)
     match arguments:
         case ["encode", name, rate, out_rate]:
-            source = open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)  # noqa: SIM115 - stdin stays open
             encode_pipe(source, sink, format=name, rate=int(rate), out_rate=int(out_rate))
         case ["decode", path, raw_rate, rate, skip, gain_db]:
             asked = {"raw_rate": int(raw_rate), "rate": int(rate), "skip": int(skip)}
@@ -71,6 +81,7 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C ends it with its parent, without a stack
     try:
         sys.exit(main(sys.argv[1:]))
     except BrokenPipeError:
