@@ -34,7 +34,7 @@ def faults_of(client: Any, job: dict[str, Any], chapters: list[list[str]]) -> li
         if entry["error"] or entry["sentences"] != len(sentences) + 1 or entry["skipped_sentences"]:
             told = entry["error"] or f"{entry['sentences']} of {len(sentences) + 1} sentences"
             found.append(f"chapter {entry['chapter']}: {told}")
-    cues = {child["input"]["title"]: _cues(client, child) for child in _children(client, job["id"])}
+    cues = {child["input"]["title"]: _cues(client, child) for child in children_of(client, job["id"])}
     for number, sentences in enumerate(chapters, 1):
         said = [letters(cue["text"]) for cue in cues[f"第{number}章"]]
         if said != [letters(text) for text in (f"第{number}章", *sentences)]:
@@ -46,7 +46,8 @@ def faults_of(client: Any, job: dict[str, Any], chapters: list[list[str]]) -> li
     return found
 
 
-def _children(client: Any, job_id: str) -> list[dict[str, Any]]:
+def children_of(client: Any, job_id: str) -> list[dict[str, Any]]:
+    """Return the chapters of a book as jobs, in their order."""
     children, after = [], None
     while True:
         page = client.get("/v1/jobs", params={"parent": job_id, "limit": 100, **({"after": after} if after else {})})
