@@ -66,6 +66,10 @@ class Store(Protocol):
         """Yield the jobs that have anything in the store."""
         ...
 
+    def blobs(self) -> Iterator[tuple[str, str]]:
+        """Yield (job, key) of all that is in the store; what comes or goes meanwhile may be in it or not."""
+        ...
+
     def owner(self, ledger: str) -> str:
         """Return the ledger whose files these are: `ledger`, unless another one has said so before."""
         ...
@@ -225,6 +229,12 @@ class DiskStore:
         for folder in self.root.glob("??/*"):
             if is_id(folder.name):
                 yield folder.name
+
+    def blobs(self) -> Iterator[tuple[str, str]]:
+        """See `Store.blobs`."""
+        for job_id in self.job_ids():
+            with contextlib.suppress(FileNotFoundError):
+                yield from ((job_id, file.name) for file in self._folder(job_id).iterdir())
 
     def owner(self, ledger: str) -> str:
         """See `Store.owner`."""

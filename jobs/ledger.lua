@@ -488,12 +488,13 @@ end
 
 -- The files of a result are gone from the store: the job has failed, as far as anybody can use it, and may be retried.
 function ledger.lose_files(a)
-  local status, version, error = fields(a.id, 'status', 'version', 'error')
+  local status, version, error, parent = fields(a.id, 'status', 'version', 'error', 'parent')
   if status == 'failed' and error == a.error then return { ok = true } end
   if status ~= 'succeeded' or tonumber(version) ~= a.version then return { ok = false } end
   move(a.id, 'failed', now_ms())
   set(a.id, 'output', a.output, 'error', a.error)
   announce(a.id)
+  if parent ~= '' and exists(parent) then announce(parent) end
   return { ok = true }
 end
 

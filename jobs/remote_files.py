@@ -100,6 +100,13 @@ class RedisStore:
         for key in self._redis.scan_iter(match=f"{prefix}*", count=1000):
             yield (key.decode() if isinstance(key, bytes) else key).removeprefix(prefix)
 
+    def blobs(self) -> Iterator[tuple[str, str]]:
+        """See `Store.blobs`."""
+        for job_id in self.job_ids():
+            with _redis_errors():
+                names = self._redis.hkeys(self._key(job_id))
+            yield from ((job_id, name.decode() if isinstance(name, bytes) else name) for name in names)
+
     def owner(self, ledger: str) -> str:
         """See `Store.owner`. They are in the ledger's own database."""
         return ledger
@@ -187,6 +194,16 @@ class FsspecStore:
         """See `Store.job_ids`. A listing for each shard: their objects are not looked at."""
         for shard in self._names(self._root):
             yield from (name for name in self._names(f"{self._root}/{shard}") if is_id(name))
+
+    def blobs(self) -> Iterator[tuple[str, str]]:
+        """See `Store.blobs`. A listing for each thousand objects."""
+        for shard in (name for name in self._names(self._root) if name != OWNER_MARK):
+            with self._errors():
+                paths = self._fs.find(f"{self._root}/{shard}")
+            for path in paths:
+                job_id, name = path.split("/")[-2:]
+                if is_id(job_id):
+                    yield job_id, name
 
     def owner(self, ledger: str) -> str:
         """See `Store.owner`. Of two that ask first at the same moment, the later one finds out at its next look."""

@@ -6,11 +6,13 @@ lock in Redis lets one of them work at a time.
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from redis import RedisError
 
@@ -18,10 +20,10 @@ from jobs.errors import NotFound, StoreError
 from jobs.files import OWNER_MARK, Store
 from jobs.ids import made_at
 from jobs.ledger import PORTION, PREFIX, Ledger
-from jobs.queries import MAX_PAGE, Queries
+from jobs.queries import MAX_PAGE, Page, Queries
 from jobs.record import Job, Problem
 from jobs.settings import Settings
-from jobs.states import Status
+from jobs.states import TERMINAL, Status
 
 log = logging.getLogger(__name__)
 LOOKS = 10
@@ -113,14 +115,14 @@ class Tidier:
         return removed
 
     def fail_without_files(self) -> list[str]:
-        """Fail the jobs that have succeeded but whose files are gone, so that they can be retried; answers their IDs.
+        """Fail the jobs that have succeeded but lack some file, so that they can be retried; answers their IDs.
 
         If that is most of them, the store itself is not what it was (not mounted, another bucket): only said.
         """
-        stored, seen, suspects = set(self._store.job_ids()), 0, []
+        stored, seen, suspects = {f"{job_id}/{key}" for job_id, key in self._store.blobs()}, 0, []
         for job in self._succeeded():
             seen += 1
-            if not {blob.home or job.id for blob in job.output_files} <= stored:
+            if not {f"{blob.home or job.id}/{blob.key}" for blob in job.output_files} <= stored:
                 suspects.append(job)
         lost = [job for job in suspects if self._has_lost_files(job)]
         if 2 * len(lost) > seen:
@@ -133,16 +135,29 @@ class Tidier:
         return found
 
     def _succeeded(self) -> Iterator[Job]:
+        """Yield the jobs that have succeeded and, of parents that have ended, the children that have.
+
+        A parent's result is made of its children's: who retries it must have theirs made anew, too.
+        """
+        for status in sorted(TERMINAL):
+            for job in self._all(partial(self._queries.page, status=status, limit=MAX_PAGE)):
+                if status is Status.SUCCEEDED:
+                    yield job
+                if job.kind.is_parent:
+                    children = partial(self._queries.children, job.id, status=Status.SUCCEEDED, limit=MAX_PAGE)
+                    yield from self._all(children)
+
+    @staticmethod
+    def _all(page_after: Callable[..., Page]) -> Iterator[Job]:
+        """Yield the jobs of all pages, or of as many as there are until the last one of a page is erased."""
         after: str | None = None
-        try:
+        with contextlib.suppress(NotFound):
             while True:
-                page = self._queries.page(status=Status.SUCCEEDED, after=after, limit=MAX_PAGE)
+                page = page_after(after=after)
                 yield from page.jobs
                 after = page.next
                 if after is None:
                     return
-        except NotFound:
-            return  # the job to go on from has expired: so have those that are older
 
     def _has_lost_files(self, job: Job) -> bool:
         try:

@@ -119,6 +119,15 @@ class TestEveryStore:
         assert store.open(other, kept).read() == b"1"
         assert set(store.job_ids()) == {other}
 
+    def test_everything_is_listed(self, store):
+        parent = new_id()
+        ids = [parent, child_id(parent, 3), new_id()]
+        put = {(job_id, store.put(job_id, data).key) for job_id in ids for data in (b"one", b"two")}
+        assert sorted(store.blobs()) == sorted(put)
+        store.owner("a ledger")  # leaves a mark
+        store.remove_job(parent)
+        assert {job_id for job_id, _ in store.blobs()} == set(ids[1:])
+
     def test_the_same_content_at_once(self, store):
         job_id, data = new_id(), os.urandom(500_000)
         barrier = threading.Barrier(6)

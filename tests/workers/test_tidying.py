@@ -1,16 +1,17 @@
 """Files that belong to no job go once they are old; jobs whose files are gone are failed; everything else stays."""
 
 import time
+from dataclasses import replace
 
 import pytest
 
 from jobs.files import DiskStore
-from jobs.ids import made_at, new_id
+from jobs.ids import child_id, made_at, new_id
 from jobs.ledger import Claim, Ledger, NewJob
 from jobs.queries import Queries
 from jobs.record import Output
 from jobs.settings import Settings
-from jobs.states import Kind, Status
+from jobs.states import Kind, Phase, Status
 from workers import tidying
 from workers.tidying import Tidier
 
@@ -25,14 +26,41 @@ class Desk:
     def submit(self):
         return self.ledger.submit(NewJob(new_id(), Kind.TTS, "tts", 4, "o", "{}", characters=3)).delivery
 
-    def succeed(self):
-        """End a job with two files and a text."""
-        delivery = self.submit()
+    def claim(self, delivery):
         claim = self.ledger.claim(delivery.id, delivery.sequence, "w")
         assert isinstance(claim, Claim)
+        return claim
+
+    def succeed(self, delivery=None):
+        """End a job with two files and a text."""
+        claim = self.claim(delivery or self.submit())
         files = tuple(self.store.put(claim.id, data, name=f"{data.decode()}.wav") for data in (b"one", b"two"))
         self.ledger.succeed(claim, Output(files=files, text="kept"))
         return claim.id
+
+    def family(self):
+        """End a book of two chapters, whose files it lists beside one of its own. Return its ID and theirs."""
+        parent, line = new_id(), ("cpu", 7, "o", "{}")
+        new = NewJob(parent, Kind.AUDIOBOOK, *line, phase=Phase.PLANNING)
+        planner = self.claim(self.ledger.submit(new).delivery)
+        ids = [child_id(parent, index) for index in range(2)]
+        chapters = [NewJob(one, Kind.CHAPTER, *line, parent=parent, index=index) for index, one in enumerate(ids)]
+        deliveries = [one.delivery for one in self.ledger.submit_many(chapters)]
+        self.ledger.wait_for_children(planner)
+        first = self.succeed(deliveries[0])
+        self.assemble(self.commit_chapter(deliveries[1]), ids)
+        return parent, [first, ids[1]]
+
+    def commit_chapter(self, delivery):
+        """End a book's last chapter; return the delivery of the book."""
+        claim = self.claim(delivery)
+        return self.ledger.succeed(claim, Output(files=(self.store.put(claim.id, b"one", name="one.wav"),)))
+
+    def assemble(self, delivery, chapters):
+        claim = self.claim(delivery)
+        theirs = [replace(self.queries.get(one).output_files[0], home=one) for one in chapters]
+        own = self.store.put(claim.id, b"book", name="book.m4b")
+        self.ledger.succeed(claim, Output(files=(own, *theirs)))
 
 
 @pytest.fixture
@@ -84,16 +112,50 @@ class TestJobsWithoutFiles:
         desk.store.remove_job(gone)
         [one, _] = desk.queries.get(half).output_files
         desk.store.remove(half, [one.key])
-        assert sorted(desk.tidier.fail_without_files()) == [gone], "a file of several is not looked for"
-        job = desk.queries.get(gone)
-        assert (job.status, job.error["type"]) == (Status.FAILED, "files_lost")
-        assert (job.output_files, job.output["text"]) == ((), "kept")
+        assert sorted(desk.tidier.fail_without_files()) == [gone, half]
+        for job in map(desk.queries.get, (gone, half)):
+            assert (job.status, job.error["type"]) == (Status.FAILED, "files_lost")
+            assert (job.output_files, job.output["text"]) == ((), "kept")
         assert {desk.queries.get(job_id).status for job_id in whole} == {Status.SUCCEEDED}
         assert desk.tidier.fail_without_files() == []
-        assert desk.tidier.without_files == 1
+        assert desk.tidier.without_files == 2
         desk.ledger.retry(gone, lambda _: None)
         assert desk.queries.get(gone).status is Status.QUEUED
         assert redis.hget("vq:characters", "*") == "3"
+
+    def test_a_book_and_the_chapter_that_lacks_them_are_made_anew_together(self, desk):
+        for _ in range(2):
+            desk.succeed()
+        book, [whole, chapter] = desk.family()
+        other, [_, kept] = desk.family()
+        desk.store.remove(chapter, [desk.queries.get(chapter).output_files[0].key])
+        version = desk.queries.get(book).version
+        assert desk.tidier.fail_without_files() == [book, chapter]
+        assert desk.queries.get(book).version > version + 1, "who watches the book hears of the chapter, too"
+        assert {desk.queries.get(job_id).status for job_id in (whole, kept, other)} == {Status.SUCCEEDED}
+        again = []
+        desk.ledger.retry(book, again.extend)
+        assert [delivery.id for delivery in again] == [chapter]
+        assert desk.queries.get(book).phase is Phase.WAITING
+        desk.assemble(desk.commit_chapter(again[0]), [whole, chapter])
+        assert desk.queries.get(book).status is Status.SUCCEEDED
+        assert desk.tidier.fail_without_files() == []
+
+    def test_a_chapter_of_a_book_that_has_failed_is_looked_at_too(self, desk):
+        for _ in range(3):
+            desk.succeed()
+        book, [chapter, _] = desk.family()
+        assert desk.ledger.lose_files(desk.queries.get(book), tidying.FILES_LOST)
+        desk.store.remove_job(chapter)
+        assert desk.tidier.fail_without_files() == [chapter]
+
+    def test_are_looked_for_page_by_page(self, desk, monkeypatch):
+        monkeypatch.setattr(tidying, "MAX_PAGE", 1)
+        book, [_, chapter] = desk.family()
+        ids = [desk.succeed() for _ in range(4)]
+        for job_id in (ids[0], chapter):
+            desk.store.remove_job(job_id)
+        assert desk.tidier.fail_without_files() == [ids[0], book, chapter]
 
     def test_are_left_alone_when_the_store_itself_is_not_there(self, desk, caplog):
         ids = [desk.succeed() for _ in range(3)]
