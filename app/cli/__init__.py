@@ -65,7 +65,7 @@ class LazyGroup(click.Group):
 def main(context: click.Context, server: str | None, key: str | None, *, as_json: bool, quiet: bool) -> None:
     """Submit texts and recordings to a Voxqueue server, watch them, fetch the results.
 
-    Exit codes: 0 done, 1 a job failed, 2 wrong usage, 3 no server, 4 the server refused.
+    Exit codes: 0 done, 1 a job failed, 2 wrong usage, 3 no server, 4 the server refused, 130 interrupted.
 
     Address and key may also stand in ~/.config/voxqueue/config.toml as `server` and `key`.
     """

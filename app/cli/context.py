@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from app.client import Client
 
-FAILED, UNREACHABLE, REFUSED = 1, 3, 4
+FAILED, UNREACHABLE, REFUSED, INTERRUPTED = 1, 3, 4, 130
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class Options:
             self.leave(UNREACHABLE, f"{error}; start a server with `voxqueue up`, or name it with --server")
         except ApiError as error:
             self.leave(REFUSED, error.detail)
+        except KeyboardInterrupt:
+            self.leave(INTERRUPTED, "interrupted; what was submitted goes on: see `voxqueue jobs` and `voxqueue watch`")
         except OSError as error:
             self.leave(FAILED, f"{error.filename or ''}: {error.strerror or error}".lstrip(": "))
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.cli import known
 from app.cli.context import pass_options
 from app.cli.results import exit_if_some_failed, finish, save
 from jobs.states import Kind, Status
@@ -16,7 +18,10 @@ if TYPE_CHECKING:
     from app.cli.context import Options
     from app.client import JobObject
 
-IDS = click.argument("ids", nargs=-1, required=True, metavar="ID...")
+
+def of_jobs(*statuses: str) -> Callable[..., Any]:
+    """Return the argument for IDs of jobs; the shell offers those of these statuses, or all."""
+    return click.argument("ids", nargs=-1, required=True, metavar="ID...", shell_complete=known.jobs(*statuses))
 
 
 @click.command()
@@ -65,7 +70,7 @@ def _about(job: JobObject) -> str:
 
 
 @click.command()
-@IDS
+@of_jobs()
 @pass_options
 def show(options: Options, ids: tuple[str, ...]) -> None:
     """Show jobs, all that is known."""
@@ -76,7 +81,7 @@ def show(options: Options, ids: tuple[str, ...]) -> None:
 
 
 @click.command()
-@IDS
+@of_jobs("queued", "running")
 @pass_options
 @click.pass_context
 def watch(context: click.Context, options: Options, ids: tuple[str, ...]) -> None:
@@ -87,7 +92,7 @@ def watch(context: click.Context, options: Options, ids: tuple[str, ...]) -> Non
 
 
 @click.command()
-@IDS
+@of_jobs("queued", "running")
 @pass_options
 def cancel(options: Options, ids: tuple[str, ...]) -> None:
     """Cancel jobs: at once if they wait, soon if they run."""
@@ -97,7 +102,7 @@ def cancel(options: Options, ids: tuple[str, ...]) -> None:
 
 
 @click.command()
-@IDS
+@of_jobs("failed", "canceled", "succeeded")
 @pass_options
 def retry(options: Options, ids: tuple[str, ...]) -> None:
     """Queue failed or canceled jobs again; what was finished is kept."""
@@ -107,7 +112,7 @@ def retry(options: Options, ids: tuple[str, ...]) -> None:
 
 
 @click.command()
-@IDS
+@of_jobs()
 @pass_options
 def delete(options: Options, ids: tuple[str, ...]) -> None:
     """Erase jobs with their files."""
@@ -124,7 +129,7 @@ def _tell(options: Options, job: JobObject) -> None:
 
 
 @click.command()
-@IDS
+@of_jobs("queued", "running", "succeeded")
 @click.option("--output", "-o", type=click.Path(file_okay=False, path_type=Path), help="A folder [the job's ID].")
 @pass_options
 @click.pass_context

@@ -6,14 +6,17 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from app.cli import known
 from app.cli.context import pass_options
 from app.cli.plans import plan_lines
 from app.cli.results import announce, common, exit_if_some_failed, finish, save, submit_options
+from app.cli.resuming import submitted_once
 from jobs.specs import AudioFormat, Pause, SubtitleFormat
 
 if TYPE_CHECKING:
@@ -29,7 +32,7 @@ FORMATS = click.Choice(get_args(AudioFormat))
 def voice_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add how to speak."""
     for option in (
-        click.option("--voice", help="One of `voxqueue voices`."),
+        click.option("--voice", help="One of `voxqueue voices`.", shell_complete=known.voices),
         click.option("--emotion", help="One of the voice's."),
         click.option("--speed", type=click.FloatRange(0.5, 2.0), help="Tempo; the pitch stays."),
         click.option("--format", "format", type=FORMATS, help="Of the audio [wav, or the ending of --output]."),
@@ -119,12 +122,13 @@ def _fields(fields: dict[str, Any], output: Path | None) -> dict[str, Any]:
     metavar="RANGES=VOICE",
     help="Such as 2,4-6=demo/M7. Repeatable.",
 )
-@click.option("--dialogue-voice", help="Voice of quoted speech.")
+@click.option("--dialogue-voice", help="Voice of quoted speech.", shell_complete=known.voices)
 @click.option("--dictionary", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Lines: WORD PINYIN.")
 @click.option("--pause", "pauses", multiple=True, metavar="AFTER=MS", help=f"After a {', '.join(PAUSES)}. Repeatable.")
 @click.option("--loudness", type=click.Choice(["r128", "acx", "none"]))
 @click.option("--reuse", is_flag=True, default=None, help="Take kept chapters of identical work, where the server may.")
 @click.option("--plan", is_flag=True, default=None, help="Only say what would be done.")
+@click.option("--fresh", is_flag=True, help="A new job, also if this book was submitted before.")
 @voice_options
 @submit_options
 @pass_options
@@ -139,15 +143,21 @@ def book(
     dictionary: Path | None,
     *,
     no_wait: bool,
+    fresh: bool,
     **fields: Any,
 ) -> None:
-    """Speak a book: FILE is an .epub, .txt or .md."""
+    """Speak a book: FILE is an .epub, .txt or .md.
+
+    Run again with the same file and options, it goes on with the job of the last time, and tries once more what failed.
+    """
     request = _fields(fields, None)
     request["dictionary"] = _dictionary(dictionary) if dictionary else None
     request["chapter_voices"] = _pairs("--chapter-voice", request["chapter_voices"]) or None
     request["pauses"] = _pauses(request["pauses"]) or None
     with options.client() as client:
-        job = client.audiobook(file, cover=cover, **request)
+        submit = partial(client.audiobook, file, cover=cover, **request)
+        hashed, anew = [file, *([cover] if cover else [])], fresh or bool(request["plan"])
+        job = submitted_once(client, hashed, request, lambda key: submit(idempotency_key=key), fresh=anew)
         if no_wait:
             announce(options, [job])
             return

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.cli.context import FAILED, pass_options
+from app.cli.context import FAILED, INTERRUPTED, pass_options
 from app.cli.listen import hearing_fields, hearing_options
 from app.cli.results import announce, finish, submit_options
 from app.cli.resuming import submitted_once, unpacked
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from app.cli.context import Options
     from app.cli.heap import Heap, Recording, Row
     from app.client import Client, File, JobObject
-
-INTERRUPTED = 130
 
 
 @click.command()

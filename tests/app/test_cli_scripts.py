@@ -2,9 +2,11 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
+import time
 
 import pytest
 from click.testing import CliRunner
@@ -13,7 +15,7 @@ from app.cli import main
 from app.cli.doctor import Finding, disk, ffmpeg, gpu, libraries, models, ports, python, redis
 from jobs.connect import connect
 from jobs.settings import Settings
-from tests.conftest import free_port
+from tests.conftest import PATIENCE, free_port
 
 
 @pytest.fixture
@@ -65,7 +67,7 @@ def complete(words, shell="bash"):
     environment["_VOXQUEUE_COMPLETE"] = f"{shell}_complete"
     program = "from app.cli import main; main(prog_name='voxqueue')"
     ended = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
-    return [line.partition(",")[2] for line in ended.stdout.splitlines()]
+    return [line.partition(",")[2] for line in ended.stdout.splitlines() if line]
 
 
 @pytest.mark.slow
@@ -73,6 +75,36 @@ def test_the_shell_completes_commands_options_and_values():
     assert complete(["wo"]) == ["workers"]
     assert "--language" in complete(["stt", "--"])
     assert "succeeded" in complete(["jobs", "--status", ""])
+
+
+@pytest.mark.slow
+def test_the_shell_completes_what_the_server_knows(run, registry, monkeypatch):
+    registry.publish("voices", {"demo": {"speakers": ["F7", "M1"], "sample_rate": 16000}})
+    [waiting] = objects(run("tts", "wait", "--no-wait"))
+    [canceled] = objects(run("cancel", objects(run("tts", "wait", "--no-wait"))[0]["id"]))
+    assert complete(["cancel", ""]) == [waiting["id"]]
+    assert complete(["retry", canceled["id"][:4]]) == [canceled["id"]]
+    assert complete(["fetch", waiting["id"], ""]) == [], "no ID twice, and none that has no files"
+    assert set(complete(["show", ""])) == {waiting["id"], canceled["id"]}
+    assert complete(["tts", "--voice", "demo/"]) == ["demo/F7", "demo/M1"]
+    monkeypatch.setenv("VOXQUEUE_URL", f"http://127.0.0.1:{free_port()}")
+    assert complete(["cancel", ""]) == []
+
+
+@pytest.mark.slow
+def test_interrupted_it_says_what_goes_on_with_a_code_of_its_own(run, redis):
+    program = "from app.cli import main; main(prog_name='voxqueue')"
+    command = [sys.executable, "-c", program, "--quiet", "tts", "wait"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as waiting:
+        end = time.monotonic() + PATIENCE
+        while not redis.keys("vq:job:*"):
+            assert time.monotonic() < end
+            time.sleep(0.02)
+        waiting.send_signal(signal.SIGINT)
+        out, said = waiting.communicate(timeout=PATIENCE)
+    assert (waiting.returncode, out) == (130, "")
+    assert "voxqueue watch" in said
+    assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
