@@ -201,3 +201,24 @@ def test_a_batch_goes_on_with_its_job_and_saves_its_clips(run, environment, prox
     assert created(redis) == 1
     again = json.loads(run("--json", "batch", "b.jsonl", "--no-wait", "--fresh").stdout)
     assert again["id"] != first["id"]
+
+
+def test_a_book_goes_on_with_its_job_instead_of_from_zero(run, environment, redis, server_hand, tmp_path):
+    (tmp_path / "a.md").write_text("# 一\n\n话说。", "utf-8")
+    book = ("book", "a.md", "--title", "书")
+    first = json.loads(run("--json", *book, "--no-wait").stdout)
+    server_hand.fail(first["id"])
+    again = run("--json", *book, "--no-wait")
+    assert f"going on with job {first['id']}" in again.stderr
+    assert json.loads(again.stdout)["status"] == "queued", "what failed is tried once more"
+    server_hand.succeed(first["id"], [("书.m4b", "audio/mp4", b"M4B")])
+    result = run(*book, "-o", "out/book.m4b")
+    assert result.exit_code == 0, result.output
+    assert (tmp_path / "out" / "book.m4b").read_bytes() == b"M4B"
+    assert created(redis) == 1
+    others = [("--voice", "demo"), ("--plan",), ("--plan",), ("--fresh",)]
+    for number, other in enumerate(others, 2):
+        assert json.loads(run("--json", *book, *other, "--no-wait").stdout)["id"] != first["id"]
+        assert created(redis) == number
+    (tmp_path / "a.md").write_text("# 一\n\n话说天下。", "utf-8")
+    assert json.loads(run("--json", *book, "--no-wait").stdout)["id"] != first["id"]
