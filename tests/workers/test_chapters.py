@@ -1,6 +1,7 @@
 """The chapters of a book, spoken by an engine that hums: what is done once need not be done again."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ class Humming:
 
     def __init__(self):
         self.said = []
+        self.rows = []
         self.checkpoint = "abc"
 
     def identity(self):
@@ -40,6 +42,7 @@ class Humming:
 
     def run(self, payloads):
         self.said += [payload.line.symbols for payload in payloads]
+        self.rows.append(len(payloads))
         hum = 0.1 * np.sin(np.arange(40 * HOP) / 9, dtype=np.float32)
         return [Utterance(hum, np.full(1, 40, np.int32), HOP, RATE) for _ in payloads]
 
@@ -48,21 +51,29 @@ class Books(Household):
     """Makes whole books."""
 
     def open(self):
-        self.engine = Humming()
-        self.scheduler = BatchScheduler(self.engine, max_cost=10**6, max_rows=8, linger_seconds=0)
-        self.scheduler.start()
+        self.schedulers = []
+        self.engine, self.speaker = self.worker()
+
+    def worker(self, linger_seconds=0):
+        """What a TTS worker has of its own: an engine with its scheduler, and who speaks chapters by them."""
+        engine = Humming()
+        scheduler = BatchScheduler(engine, max_cost=10**6, max_rows=8, linger_seconds=linger_seconds)
+        scheduler.start()
+        self.schedulers.append(scheduler)
         reusing = Reusing(KeptResults(self.redis, self.store, self.settings.reuse_bytes))
         turns = Turns(enough=100, writers=1)
-        self.speaker = ChapterSpeaker(self.engine, self.scheduler, self.store, reusing, turns, window=8)
+        return engine, ChapterSpeaker(engine, scheduler, self.store, reusing, turns, window=8)
 
-    def speak(self, *chapters, **options):
-        """Have a book spoken; returns its chapters and its manifest, and notes what the engine said for it."""
+    def speak(self, *chapters, speakers=(), **options):
+        """Have a book spoken, by all `speakers` at once; returns its chapters and its manifest."""
         self.engine.said.clear()
         data = json.dumps(list(chapters)).encode()
         book = self.submit(Kind.AUDIOBOOK, options, [("chapters.json", "application/json", data)])
         assert self.run(book) is None
-        for child in self.children(book):
-            self.runner.run(child.id, self.due.pop(child.id).sequence, self.speaker)
+        with ThreadPoolExecutor(8 if speakers else 1) as threads:
+            for number, child in enumerate(self.children(book)):
+                speaker = speakers[number % len(speakers)] if speakers else self.speaker
+                threads.submit(self.runner.run, child.id, self.due.pop(child.id).sequence, speaker)
         assert self.run(book) is None
         assert self.queries.get(book).status is Status.SUCCEEDED
         return self.children(book), json.loads(self.read(book, "manifest.json"))
@@ -73,7 +84,7 @@ def books(redis, tmp_path):
     house = Books(redis, Settings(data_dir=tmp_path, reuse_bytes=10**7))
     house.open()
     yield house
-    assert house.scheduler.stop(drain=False, timeout=30)
+    assert all(scheduler.stop(drain=False, timeout=30) for scheduler in house.schedulers)
 
 
 def reused(chapters):
@@ -91,6 +102,18 @@ def test_a_book_made_again_is_answered_chapter_by_chapter(books):
     assert [blob.key for chapter in again for blob in chapter.output_files] == [
         blob.key for chapter in first for blob in chapter.output_files
     ]
+
+
+def test_chapters_share_batches_and_all_workers_speak(books):
+    """Two workers share a book; in each, the sentences of several chapters are one batch."""
+    (one, first), (other, second) = books.worker(linger_seconds=1), books.worker(linger_seconds=1)
+    chapters = [{"title": f"第{number}章", "text": "今天下雨。明天晴。"} for number in range(1, 9)]
+    made, manifest = books.speak(*chapters, speakers=[first, second])
+    assert len(one.said) == len(other.said) == 4 * 3
+    assert max(one.rows) > 3, "a chapter has three sentences"
+    assert max(other.rows) > 3
+    assert [entry["title"] for entry in manifest["chapters"]] == [chapter["title"] for chapter in chapters]
+    assert [chapter.index for chapter in made] == list(range(1, 9))
 
 
 def test_only_the_chapter_that_was_changed_is_spoken_and_a_moved_one_has_its_new_number(books):
@@ -127,6 +150,12 @@ def test_other_work_is_done(books, other):
     again, _ = books.speak(ONE, **{"reuse": True, **other})
     assert reused(again) == [None]
     assert books.engine.said
+
+
+@pytest.mark.parametrize("other", [{"text": "今天刮风。"}, {"title": "第一章 风"}, {"title": ""}], ids=str)
+def test_another_text_or_title_is_other_work(books, other):
+    books.speak(ONE, reuse=True)
+    assert reused(books.speak({**ONE, **other}, reuse=True)[0]) == [None]
 
 
 def test_the_servers_voice_is_the_same_work_by_whichever_name(books):
