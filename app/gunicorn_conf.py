@@ -4,7 +4,7 @@ The workers are gevent's: an event stream or a slow upload costs a greenlet and 
 has the measurement). Nothing imported here may bind names of `socket` or `threading` before gevent patches them.
 
 With results in an object store they are threads: its clients bring an asyncio loop in a thread of its own, which gevent
-would make a greenlet of.
+would make a greenlet of. Both take a request's headers for `keepalive` seconds at most.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Keyring.read(_settings.api_keys).allow_binding(_settings.host)
 
 bind = f"{f'[{_settings.host}]' if ':' in _settings.host else _settings.host}:{_settings.port}"
 workers = _settings.web_workers
-worker_class = "gevent" if _settings.results in {"disk", "redis"} else "gthread"
+worker_class = "gevent" if _settings.results in {"disk", "redis"} else "app.threads.Threads"
 worker_connections = _settings.web_connections
 threads = 1 if worker_class == "gevent" else min(_settings.web_connections, MOST_THREADS)
 backlog = 2048

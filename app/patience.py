@@ -1,7 +1,7 @@
 """An end to the patience with clients that send or take next to nothing: each holds a greenlet or a thread.
 
-gunicorn bounds the time for a request's headers by `keepalive` (its gevent workers do); for bodies and answers it
-waits for ever.
+The time for a request's headers is bounded by `keepalive` (by gunicorn's gevent workers, and by app/threads.py); for
+bodies and answers gunicorn waits for ever.
 """
 
 from __future__ import annotations

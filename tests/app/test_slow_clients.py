@@ -35,17 +35,19 @@ keepalive = {keepalive}
 class Door:
     """A web process with a log."""
 
-    def __init__(self, folder, redis_url, **times):
+    def __init__(self, folder, redis_url, *, results="disk", **times):
         self.port, self.log = free_port(), folder / "web.log"
         conf = folder / "conf.py"
         conf.write_text(IMPATIENT.format(**{"silence": 60, "patience": 60, "keepalive": 15, **times}))
-        self.settings = Settings(data_dir=folder / "data", redis_url=redis_url)
+        results = results.format(folder=folder)
+        self.settings = Settings(data_dir=folder / "data", redis_url=redis_url, results=results)
         environment = {
             **os.environ,
             "VOXQUEUE_REDIS_URL": redis_url,
             "VOXQUEUE_PORT": str(self.port),
             "VOXQUEUE_API_KEYS": "",
             "VOXQUEUE_DATA_DIR": str(folder / "data"),
+            "VOXQUEUE_RESULTS": results,
         }
         command = [sys.executable, "-m", "gunicorn", "--config", str(conf), "app:create_app()"]
         with self.log.open("wb") as log:
@@ -99,10 +101,10 @@ def door(door_of):
     return door_of()
 
 
-@pytest.fixture(scope="module")
-def impatient(door_of):
-    """A web process that loses its patience soon."""
-    return door_of(silence=0.5, patience=1, keepalive=1)
+@pytest.fixture(scope="module", params=["disk", "file://{folder}/objects"], ids=["greenlets", "threads"])
+def impatient(door_of, request):
+    """A web process that loses its patience soon; with results in an object store it has threads."""
+    return door_of(results=request.param, silence=0.5, patience=1, keepalive=1)
 
 
 @pytest.fixture
@@ -214,8 +216,9 @@ def test_a_download_that_is_not_taken_is_cut_off_with_a_line_in_the_log(impatien
     assert (status, len(whole)) == (200, 20_000_000), "a client that takes it gets all of it"
 
 
-def test_a_connection_is_kept_between_requests_for_longer_than_a_body_may_be_silent(door_of):
-    found = door_of(silence=0.3, patience=0.3, keepalive=30)
+@pytest.mark.parametrize("results", ["disk", "file://{folder}/objects"])
+def test_a_connection_is_kept_between_requests_for_longer_than_a_body_may_be_silent(door_of, results):
+    found = door_of(results=results, silence=0.3, patience=0.3, keepalive=30)
     connection = http.client.HTTPConnection("127.0.0.1", found.port, timeout=PATIENCE)
     for _ in range(2):
         connection.request("POST", "/v1/tts", json.dumps({"text": "a"}), {"Content-Type": "application/json"})
