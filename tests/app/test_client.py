@@ -8,6 +8,7 @@ import pytest
 from app.calls import form_fields
 from app.client import ApiError, AsyncClient, Client, JobFailed, Unreachable
 from tests.conftest import free_port
+from tests.loops import run
 
 
 @pytest.fixture
@@ -167,7 +168,7 @@ def test_form_fields_are_what_the_server_reads():
 
 
 def test_the_async_client_does_the_same(server, worker, wav):
-    async def run():
+    async def use():
         async with AsyncClient(f"http://127.0.0.1:{server}") as client:
             submitted = await asyncio.gather(*(client.tts(f"第{n}句。") for n in range(10)))
             jobs = await asyncio.gather(*(client.wait(job.id) for job in submitted))
@@ -176,7 +177,7 @@ def test_the_async_client_does_the_same(server, worker, wav):
             assert (await client.stt(("a.wav", wav))).kind == "stt"
             assert len([job async for job in client.jobs(limit=4)]) == 11
 
-    asyncio.run(run())
+    run(use())
 
 
 JOB = {

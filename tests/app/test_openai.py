@@ -18,6 +18,7 @@ from jobs.remote_files import store_of
 from jobs.settings import Settings
 from tests.app.conftest import HEARD, Hand
 from tests.conftest import PATIENCE
+from tests.loops import run
 
 TEXT = "你好。世界。"
 
@@ -285,7 +286,7 @@ def test_the_async_client_hears_encoded_speech_before_the_job_is_done(server, sp
             pieces = answer.iter_bytes()
             return await anext(pieces)
 
-    assert asyncio.run(hear())
+    assert run(hear())
 
 
 def test_events_of_speech_come_before_the_job_is_done(server, speaking):
@@ -355,7 +356,7 @@ def test_words_are_told_as_they_are_heard_and_the_end_tells_them_all(server, ser
 
     thread = threading.Thread(target=work)
     thread.start()
-    *deltas, done = asyncio.run(listen())
+    *deltas, done = run(listen())
     thread.join(PATIENCE)
     assert [event.delta for event in deltas] == ["你好。", "世界。", "再见。"]
     assert (done.type, done.text) == ("transcript.text.done", "你好。世界。再见。")

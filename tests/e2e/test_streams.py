@@ -1,14 +1,13 @@
 """Sound and words while they are being made, from real workers, with the official client."""
 
-import asyncio
 import io
-from concurrent.futures import ThreadPoolExecutor
 
 import openai
 import pytest
 
 from speech.audio import decode
 from tests.e2e.jobs import finish, submit_tts
+from tests.loops import run
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 SENTENCES = (
@@ -16,12 +15,6 @@ SENTENCES = (
     "我想喝一杯热茶。孩子们在院子里玩。晚上一起吃饭吧。星期六上午有会议。"
 )
 CODEC_DELAY = 0.2
-
-
-def run(coroutine):
-    """Run it on a thread of its own: the browser's tests leave a loop running in this one."""
-    with ThreadPoolExecutor(1) as pool:
-        return pool.submit(asyncio.run, coroutine).result()
 
 
 @pytest.fixture
