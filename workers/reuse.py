@@ -26,7 +26,8 @@ from speech.errors import SpeechError
 from workers.session import Session
 
 log = logging.getLogger(__name__)
-PROGRAM = Path(__file__).parents[1] / "speech"
+PROGRAM = (Path(__file__).parents[1] / "speech", Path(__file__).parent)
+"""Models and signal, and what puts their sentences and chunks together."""
 Work = Callable[[], Mapping[str, Any]]
 """Says all that decides a result, beside the spec."""
 
@@ -110,7 +111,7 @@ def _hash_of_files(files: tuple[tuple[Path, int, int], ...], folder: Path) -> st
 @functools.cache
 def _program() -> str:
     """Return a hash of the code and the word lists that make results, and of what is installed beside them."""
-    files = sorted(path for path in PROGRAM.rglob("*") if path.is_file() and path.suffix != ".pyc")
-    listed = [f"{path.relative_to(PROGRAM)} {hash_of_file(path)}" for path in files]
+    files = sorted((room, path) for room in PROGRAM for path in room.rglob("*") if path.is_file())
+    listed = [f"{path.relative_to(room.parent)} {hash_of_file(path)}" for room, path in files if path.suffix != ".pyc"]
     installed = sorted(f"{found.name} {found.version}" for found in metadata.distributions())
     return hashlib.sha256("\n".join(listed + installed).encode()).hexdigest()

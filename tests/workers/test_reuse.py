@@ -11,7 +11,7 @@ from jobs.specs import STTSpec, TTSSpec
 from jobs.states import Kind
 from speech.errors import ModelError
 from tests.workers.household import Household
-from workers.reuse import Reusing, checkpoint
+from workers.reuse import Reusing, _program, checkpoint
 
 
 class Works:
@@ -118,6 +118,22 @@ def test_a_model_that_there_is_not_is_left_to_the_work_to_tell(works):
 
     done = works.reusing.answer(None, TTSSpec(text="a", reuse=True), work, lambda: Output(text="done"))
     assert done.text == "done"
+
+
+def test_another_version_of_what_makes_results_is_other_work(works, monkeypatch, tmp_path):
+    rooms = [tmp_path / "rooms" / name for name in ("speech", "workers")]
+    for room in rooms:
+        room.mkdir(parents=True)
+        (room / "code.py").write_text("one")
+    monkeypatch.setattr("workers.reuse.PROGRAM", rooms)
+    for number, room in enumerate([None, *rooms], 1):
+        if room is not None:
+            (room / "code.py").write_text("two")
+        _program.cache_clear()
+        works.do(text="你好。")
+        works.do(text="你好。")
+        assert works.made == number
+    _program.cache_clear()
 
 
 def test_a_checkpoint_is_known_by_its_bytes(tmp_path):
