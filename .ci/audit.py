@@ -7,8 +7,10 @@ The exit code is 1 only for a package with a known hole.
 from __future__ import annotations
 
 import json
+import queue
 import subprocess
 import sys
+import threading
 import urllib.request
 from importlib import metadata
 
@@ -21,10 +23,8 @@ ACCEPTED: dict[str, str] = {}
 
 def main() -> int:
     """Audit, and say what came of it."""
-    try:
-        urllib.request.urlopen(PROBE, timeout=PROBE_SECONDS).close()
-    except (OSError, ValueError) as error:
-        return _not_done(f"the list of known holes cannot be reached ({error})")
+    if why := _unreachable():
+        return _not_done(f"the list of known holes cannot be reached ({why})")
     command = [
         sys.executable, "-m", "pip_audit", "--local", "--skip-editable",
         "--format", "json", "--progress-spinner", "off",
@@ -51,6 +51,25 @@ def main() -> int:
     missed = f"; NOT AUDITED, the list has them not: {', '.join(unknown)}" if unknown else ""
     print(f"audit: {looked_at} packages, {len(holes)} known holes{missed}")
     return 1 if holes else 0
+
+
+def _unreachable() -> str | None:
+    """Return why the list cannot be reached. A silent name server would take longer than the timeout of a connection."""
+    answers: queue.Queue[str | None] = queue.Queue()
+
+    def ask() -> None:
+        try:
+            urllib.request.urlopen(PROBE, timeout=PROBE_SECONDS).close()
+        except (OSError, ValueError) as error:
+            answers.put(str(error))
+        else:
+            answers.put(None)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        return answers.get(timeout=2 * PROBE_SECONDS)
+    except queue.Empty:
+        return f"no answer within {2 * PROBE_SECONDS} s"
 
 
 def _not_done(why: str) -> int:
