@@ -54,7 +54,7 @@ def main() -> int:
 
 
 def _unreachable() -> str | None:
-    """Return why the list cannot be reached. A silent name server would take longer than the timeout of a connection."""
+    """Return why the list cannot be reached. A silent name server would take longer than a connection may."""
     answers: queue.Queue[str | None] = queue.Queue()
 
     def ask() -> None:

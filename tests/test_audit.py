@@ -15,7 +15,7 @@ LOUD = "*** THE DEPENDENCIES WERE NOT AUDITED"
 
 
 class Answers(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):  # noqa: N802 - http.server's name
+    def do_GET(self):
         self.send_response(200)
         self.end_headers()
 
@@ -36,7 +36,7 @@ def audit():
 def reachable(audit, monkeypatch):
     """Something answers where the list of holes should be."""
     server = http.server.HTTPServer(("127.0.0.1", 0), Answers)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     monkeypatch.setattr(audit, "PROBE", f"http://127.0.0.1:{server.server_port}/")
     yield
     server.shutdown()
@@ -71,7 +71,7 @@ def test_without_a_network_it_says_so_and_fails_nothing(audit, monkeypatch, caps
 def test_a_silent_name_server_holds_nobody_up(audit, monkeypatch, capsys):
     answered = threading.Event()
     monkeypatch.setattr(audit, "PROBE_SECONDS", 0.05)
-    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: [] if answered.wait(PATIENCE) else [])
+    monkeypatch.setattr("socket.getaddrinfo", lambda *_, **__: [answered.wait(PATIENCE)][1:])
     try:
         assert audit.main() == 0
     finally:
