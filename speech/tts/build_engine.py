@@ -7,6 +7,8 @@ import dataclasses
 import sys
 from pathlib import Path
 
+import torch
+
 from speech.device import resolve_device
 from speech.errors import SpeechError
 from speech.tts.checkpoint import NetworkFiles
@@ -27,6 +29,8 @@ def main(arguments: list[str] | None = None) -> int:
     wanted = parser.parse_args(arguments)
     try:
         device = resolve_device(f"cuda:{wanted.device}")
+        # TensorRT builds for the current GPU and measures on it.
+        torch.cuda.set_device(device.index)
         files = NetworkFiles.of(wanted.config.parent)
         generator, _ = load_vocoder(dataclasses.replace(files, config=wanted.config, checkpoints=wanted.checkpoint))
         generator.to(device.torch_name)

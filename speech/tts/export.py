@@ -8,11 +8,13 @@ import logging
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from speech.errors import DeviceError
+from speech.tts.engines import EngineError
 from speech.tts.vocoder import Generator
 
 
@@ -77,6 +79,30 @@ def export_onnx(generator: Generator, file: Path, frames: int, rows: int) -> Non
             f"exporting to ONNX needs the Python package {error.name}: install requirements-gpu.txt",
             code="library_missing",
         ) from error
+
+
+@contextlib.contextmanager
+def exporter_for_torch2trt() -> Iterator[None]:
+    """Let torch2trt's call of the exporter through while this lasts; for a process of its own, since all see it.
+
+    The call was written for the exporter before torch 2.9. The one since then takes a list of tensors for several
+    arguments where the module called wants one, fails over a table of axes that vary even if none does (the windows
+    are static), and cannot lay weights beside a stream.
+    """
+    export = torch.onnx.export
+
+    def export_static(module: nn.Module, tensors: list[Tensor], stream: Any, **options: Any) -> object:
+        varying = options.pop("dynamic_axes", None)
+        if varying and any(varying.values()):
+            raise EngineError(f"the windows have one static shape, but torch2trt sees axes that vary: {varying}")
+        with _quiet():
+            return export(module.eval(), (tensors,), stream, external_data=False, **options)
+
+    torch.onnx.export = export_static  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        torch.onnx.export = export
 
 
 @contextlib.contextmanager

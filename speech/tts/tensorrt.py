@@ -28,7 +28,7 @@ from speech.device import Device
 from speech.errors import DeviceError
 from speech.tts.checkpoint import NetworkFiles, newest_checkpoint
 from speech.tts.engines import EngineError, EngineKey, cache_folder, read_engine, weights_hash, write_engine
-from speech.tts.export import OUTPUT_NAME, WindowGraph, input_names, trial_inputs
+from speech.tts.export import OUTPUT_NAME, WindowGraph, exporter_for_torch2trt, input_names, trial_inputs
 from speech.tts.vocoder import Generator
 from speech.tts.windows import WindowRunner
 
@@ -166,7 +166,7 @@ def build_here(generator: Generator, precision: str, frames: int, rows: int) -> 
         from torch2trt import torch2trt
     except ImportError as error:
         raise DeviceError(f"torch2trt is not installed ({error}). {CURE}", code="library_missing") from error
-    with torch.no_grad():
+    with torch.no_grad(), exporter_for_torch2trt():
         made = torch2trt(
             WindowGraph(generator).eval(),
             trial_inputs(generator, frames, rows),
@@ -213,7 +213,9 @@ class TensorRTRunner:
         tensorrt = import_tensorrt()
         self._logger = tensorrt.Logger(tensorrt.Logger.WARNING)
         self._runtime = tensorrt.Runtime(self._logger)
-        self._engine = self._runtime.deserialize_cuda_engine(engine)
+        # TensorRT works on the thread's current GPU, which is the first one unless it is told.
+        with torch.cuda.device(device.index):
+            self._engine = self._runtime.deserialize_cuda_engine(engine)
         if self._engine is None:
             raise EngineError("TensorRT refuses the engine: it was made by another version or for another GPU")
         self._names = input_names(generator)
@@ -223,8 +225,11 @@ class TensorRTRunner:
 
     def __call__(self, mel: Tensor, excitation: Tensor | None, inside: Tensor) -> Tensor:
         """Run one batch of the static shape; return samples [rows, samples]."""
-        context = self._context()
-        given = [mel, inside] if excitation is None else [mel, excitation, inside]
+        with torch.cuda.device(self._device.index):
+            return self._run([mel, inside] if excitation is None else [mel, excitation, inside])
+
+    def _run(self, given: list[Tensor]) -> Tensor:
+        context, mel = self._context(), given[0]
         # Kept until the next call of this thread: the GPU reads them after this function has returned.
         inputs = [one.to(torch.float32).contiguous() for one in given]
         wave = torch.empty(mel.shape[0], mel.shape[2] * self._samples, dtype=torch.float32, device=mel.device)
