@@ -90,6 +90,11 @@ class Settings(BaseSettings):
     """`demo` (bundled, small domain), a voice folder, or a hub name (`iic/speech_sambert-hifigan_tts_zh-cn_16k`)."""
     tts_dictionary: str = ""
     """File of words and readings for all texts; a book's own dictionary goes before it (docs/text-front-end.md)."""
+    tts_front_end: Literal["own", "ttsfrd", "auto"] = "own"
+    """What turns text into symbols. `ttsfrd` is ModelScope's closed package, strict; `auto` takes it where it and its
+    folder are there and no dictionary is set (docs/text-front-end.md)."""
+    tts_front_end_resource: str = ""
+    """Folder `resource` (unpacked `resource.zip` of a voice model) for `ttsfrd`. Empty: the one in `tts_voice`'s."""
     tts_precision: Literal["float32", "bfloat16", "float16"] = "float32"
     """Arithmetic of the vocoder. Lower is faster where the hardware has it; docs/engines.md has the differences."""
     vocoder: Literal["auto", "torch", "tensorrt"] = "auto"

@@ -17,7 +17,7 @@ from speech.books.order import chapter_name
 from speech.books.script import Pauses, script
 from speech.errors import TextError
 from speech.subtitles import MEDIA_TYPES, Cue
-from speech.text import FrontEnd, Sentence, Style
+from speech.text import Sentence, Style
 from speech.tts import Utterance
 from workers.audiobooks import MASTER, ChapterText
 from workers.batching import BatchScheduler
@@ -27,7 +27,7 @@ from workers.sentences import SentenceRun
 from workers.session import JobFailed, Session
 from workers.speaking import SUBTITLES
 from workers.turns import Turns
-from workers.voices import Row, VoiceEngine
+from workers.voices import AnyFrontEnd, Row, VoiceEngine
 from workers.voices import front_end as plain_front_end
 
 BOOK_FORMAT = "m4a"
@@ -37,7 +37,7 @@ DICTIONARIES = 8
 
 
 @functools.lru_cache(maxsize=DICTIONARIES)
-def _front_end(dictionary: bytes) -> FrontEnd:
+def _front_end(dictionary: bytes) -> AnyFrontEnd:
     return plain_front_end().with_words(json.loads(dictionary))
 
 
@@ -76,7 +76,7 @@ class ChapterSpeaker:
         )
 
     def _speak(
-        self, session: Session, spec: ChapterSpec, text: ChapterText, chosen: Chosen, front_end: FrontEnd
+        self, session: Session, spec: ChapterSpec, text: ChapterText, chosen: Chosen, front_end: AnyFrontEnd
     ) -> Output:
         sentences = _sentences(spec, text, front_end)
         run = SentenceRun(session, self.scheduler, self.store, self.engine.entries, strict=spec.strict)
@@ -124,7 +124,7 @@ class ChapterSpeaker:
         ]
 
 
-def _sentences(spec: ChapterSpec, text: ChapterText, front_end: FrontEnd) -> list[Sentence]:
+def _sentences(spec: ChapterSpec, text: ChapterText, front_end: AnyFrontEnd) -> list[Sentence]:
     style = Style(emotion=spec.emotion or "neutral", speed=spec.speed)
     dialogue = None
     if spec.dialogue_voice:

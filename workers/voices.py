@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from jobs.settings import Settings, settings
+from speech.errors import ModelError
 from speech.text import FrontEnd
+from speech.text.closed import ClosedFrontEnd, is_available
 from speech.tts import Line, Utterance, Voice
 from speech.tts.hub import model_folder, voice_names
 from workers.catalogue import VoiceEntry
@@ -31,10 +33,34 @@ CANDIDATES = 8
 """Batches of sentences among which a book lets the scheduler choose those of like length."""
 
 
+AnyFrontEnd = FrontEnd | ClosedFrontEnd
+
+
 @functools.cache
-def front_end() -> FrontEnd:
-    """Return the front end of this process; it is thread-safe. Raises `TextError` for a bad dictionary."""
-    return FrontEnd(settings().tts_dictionary or None)
+def front_end() -> AnyFrontEnd:
+    """Return the front end of this process; it is thread-safe.
+
+    Raises `TextError` for a bad dictionary, `ModelError` if the closed one was asked for and cannot be had.
+    """
+    wanted = settings()
+    if wanted.tts_front_end == "own" or (wanted.tts_front_end == "auto" and not is_available()):
+        return FrontEnd(wanted.tts_dictionary or None)
+    try:
+        return _closed_front_end(wanted)
+    except ModelError as error:
+        if wanted.tts_front_end == "ttsfrd":
+            raise
+        log.warning("our own front end is used: %s", error.detail)
+        return FrontEnd(wanted.tts_dictionary or None)
+
+
+def _closed_front_end(wanted: Settings) -> ClosedFrontEnd:
+    if wanted.tts_dictionary:
+        raise ModelError(
+            "ttsfrd reads no dictionary of words: unset VOXQUEUE_TTS_DICTIONARY, or set VOXQUEUE_TTS_FRONT_END=own",
+            code="bad_option",
+        )
+    return ClosedFrontEnd(wanted.tts_front_end_resource or model_folder(wanted.tts_voice) / "resource")
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The closed front end (the ``ttsfrd`` package), for those who have it: same interface as our own.
 
 It knows nothing of our inline readings and dictionary; sentences are cut by our rules, so that texts and times stay
-exact, and each goes through the closed engine.
+exact, and each goes through the closed engine. Written from what is public of the package, which was never run here.
 """
 
 from __future__ import annotations
@@ -9,10 +9,11 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import threading
+from copy import copy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from speech.errors import ModelError, TextError
+from speech.errors import ModelError
 from speech.text.characters import is_han
 from speech.text.check import parse_line
 from speech.text.frontend import NOTHING, Markup, stretches_of
@@ -21,18 +22,36 @@ from speech.text.sentences import split
 from speech.text.symbols import BREAKS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from os import PathLike
 
     from speech.text.check import Symbol
 
 
-# The closed engine's names for the languages of the linguistic units (specification 4.1).
+# The closed engine's names for the languages of the linguistic units (specification 4.1); one of its two known callers
+# gives it the linguistic units' own names.
 _LANGUAGES = {"PinYin": "zh-cn", "ZhHK": "hk_cantonese", "Sichuan": "sichuan"}
+
+
+_NO_DICTIONARY = "the words of a dictionary are not used by the closed front end"
+_NO_MARKS = "readings given by marks are not used by the closed front end"
 
 
 def is_available() -> bool:
     """Tell whether the closed package is installed."""
     return importlib.util.find_spec("ttsfrd") is not None
+
+
+def _module() -> Any:
+    """Return the package; raise ModelError that says why it cannot be had (its library is made for few systems)."""
+    try:
+        return importlib.import_module("ttsfrd")
+    except ImportError as error:
+        raise ModelError(
+            f"the front end ttsfrd was asked for and cannot be imported ({error}): install the package ttsfrd for this "
+            "Python, or set the front end to own, which needs nothing",
+            code="library_missing",
+        ) from error
 
 
 class ClosedFrontEnd:
@@ -48,15 +67,24 @@ class ClosedFrontEnd:
         language: str = "PinYin",
         break_emotion: Literal["none", "sentence"] = "none",
     ) -> None:
-        if not is_available():
-            raise ModelError("the package ttsfrd is not installed; use our own front end, which needs nothing")
+        self._engine: Any = _module().TtsFrontendEngine()
         if not Path(resource).is_dir():
             raise ModelError(f"{resource}: the folder 'resource' of the voice model is missing (unpack resource.zip)")
-        self._engine: Any = importlib.import_module("ttsfrd").TtsFrontendEngine()
-        self._engine.initialize(str(resource))
-        self._engine.set_lang_type(_LANGUAGES.get(language, language))
+        if not self._engine.initialize(str(resource)):
+            raise ModelError(f"{resource}: ttsfrd refuses this folder; take the one of the voice's own resource.zip")
+        if not any(self._engine.set_lang_type(name) for name in (_LANGUAGES.get(language, language), language)):
+            raise ModelError(f"{resource}: ttsfrd does not read the language {language} with this folder")
         self._breaks_carry_emotion = break_emotion == "sentence"
+        self._notes: tuple[str, ...] = ()
         self._lock = threading.Lock()
+        self.readings = f"ttsfrd {language} {Path(resource).resolve()}"
+        """What a result depends on beside the text, as :attr:`speech.text.FrontEnd.readings`."""
+
+    def with_words(self, dictionary: Mapping[str, str]) -> ClosedFrontEnd:
+        """Return this front end, whose sentences say that it reads no dictionary of words if there are any."""
+        other = copy(self)
+        other._notes = (_NO_DICTIONARY,) if dictionary else ()  # noqa: SLF001 - one of our own kind
+        return other
 
     def plain(self, text: str) -> list[Sentence]:
         """Return the sentences of a text without any markup."""
@@ -66,7 +94,7 @@ class ClosedFrontEnd:
         """Return the sentences of a text in order; raises TextError for bad markup."""
         found: list[Sentence] = []
         for stretch in stretches_of(text, markup, style):
-            warnings = ("readings given by marks are not used by the closed front end",) if stretch.given else ()
+            warnings = (*self._notes, *((_NO_MARKS,) if stretch.given else ()))
             spans = [span for span in split(stretch.text) if stretch.text[span.start : span.end].strip()]
             for span in spans:
                 last = span is spans[-1]
@@ -132,10 +160,3 @@ def _words(text: str, symbols: list[Symbol]) -> tuple[Word, ...]:
                 words.append(Word(text[span[0] : span[-1] + 1], first, index + 1))
             taken += syllables
     return tuple(words) if taken == len(places) else ()
-
-
-def checked_kind(kind: str) -> Literal["own", "closed"]:
-    """Return the wanted front end: ``own``, ``ttsfrd``, or ``auto`` (the closed one where it is installed)."""
-    if kind not in ("own", "ttsfrd", "auto"):
-        raise TextError(f"the front end {kind!r} is not known; it is own, ttsfrd or auto", code="bad_option")
-    return "closed" if kind == "ttsfrd" or (kind == "auto" and is_available()) else "own"

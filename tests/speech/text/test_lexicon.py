@@ -12,7 +12,7 @@ import pytest
 from speech.errors import ModelError, TextError
 from speech.text import FrontEnd, Style
 from speech.text.check import check_line, spoken_form
-from speech.text.closed import ClosedFrontEnd, checked_kind, is_available
+from speech.text.closed import ClosedFrontEnd, is_available
 from speech.text.english import say
 
 
@@ -116,17 +116,9 @@ def test_import_is_light_and_use_is_quiet():
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_closed_engine_is_asked_for_by_name_only():
-    assert checked_kind("own") == "own"
-    assert checked_kind("ttsfrd") == "closed"
-    assert checked_kind("auto") == ("closed" if is_available() else "own")
-    with pytest.raises(TextError, match="own, ttsfrd or auto"):
-        checked_kind("festival")
-
-
 @pytest.mark.skipif(is_available(), reason="the closed package is installed here")
 def test_missing_closed_engine_says_so(tmp_path: Path):
-    with pytest.raises(ModelError, match="ttsfrd is not installed"):
+    with pytest.raises(ModelError, match="ttsfrd was asked for and cannot be imported"):
         ClosedFrontEnd(tmp_path)
 
 
@@ -145,8 +137,9 @@ def test_adapter_dresses_the_engines_lines(tmp_path: Path, monkeypatch: pytest.M
             asked.append(folder)
             return True
 
-        def set_lang_type(self, language: str) -> None:
+        def set_lang_type(self, language: str) -> bool:
             asked.append(language)
+            return True
 
         def gen_tacotron_symbols(self, text: str) -> str:
             asked.append(text)
