@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
+import contextlib
 import json
+import sys
+import tempfile
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,8 +25,10 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
-@click.option("--output", "-o", type=click.Path(file_okay=False, path_type=Path), help="A folder [the file's name].")
+@click.argument("file", type=click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path))
+@click.option(
+    "--output", "-o", type=click.Path(file_okay=False, path_type=Path), help="A folder [the file's name, or batch]."
+)
 @click.option("--reuse", is_flag=True, default=None, help="Take kept results of identical work, where the server may.")
 @click.option("--fresh", is_flag=True, help="A new job, also if this file was submitted before.")
 @submit_options
@@ -41,14 +48,16 @@ def batch(
 ) -> None:
     """Run many small tasks: FILE is a .jsonl or a .csv with custom_id, text or url, and any option, a line for each.
 
+    `-` is standard input, of either form.
+
     Run again with the same file, it goes on with the job of the last time, and tries once more what failed. The clips,
     named by their custom_id, and results.jsonl, in the order of the lines, are saved in the folder.
     """
     request = {**common(**fields), "reuse": reuse}
-    folder = output or Path(file.stem)
-    with options.client() as client:
-        submit = partial(client.batch, file, **request)
-        job = submitted_once(client, [file], request, lambda key: submit(idempotency_key=key), fresh=fresh)
+    folder = output or Path("batch" if str(file) == "-" else file.stem)
+    with _on_disk(file) as lines, options.client() as client:
+        submit = partial(client.batch, lines, **request)
+        job = submitted_once(client, [lines], request, lambda key: submit(idempotency_key=key), fresh=fresh)
         if no_wait:
             announce(options, [job])
             return
@@ -60,6 +69,20 @@ def batch(
         click.echo(f"voxqueue: {failed} lines have no result; see results.jsonl", err=True)
         context.exit(FAILED)
     exit_if_some_failed(context, [job], good)
+
+
+@contextlib.contextmanager
+def _on_disk(file: Path) -> Iterator[Path]:
+    """Give the file; what comes through a pipe is written to one, because its hash finds the job of the last time."""
+    if str(file) != "-":
+        yield file
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        piped = sys.stdin.buffer.read()
+        is_json = piped.removeprefix(codecs.BOM_UTF8).lstrip().startswith(b"{")
+        lines = Path(folder) / ("stdin.jsonl" if is_json else "stdin.csv")
+        lines.write_bytes(piped)
+        yield lines
 
 
 def _saved(client: Client, job: JobObject, folder: Path) -> int:

@@ -96,6 +96,9 @@ def test_books_heaps_and_batches(run, wav, tmp_path):
     assert heap["kind"] == "transcripts"
     assert (heap["input"]["max_line_width"], heap["input"]["max_line_count"]) == (30, 1)
     assert lines(run("--json", "batch", "b.jsonl", "--no-wait"))[0]["kind"] == "batch"
+    for piped, name in (('{"custom_id": "2", "text": "b"}\n', "stdin.jsonl"), ("custom_id,text\n3,c\n", "stdin.csv")):
+        job = lines(run("--json", "batch", "-", "--no-wait", input=piped))[0]
+        assert [file["name"] for file in job["input"]["files"]] == [name]
 
 
 def test_exit_codes_tell_what_went_wrong(run):

@@ -1,6 +1,7 @@
 """The Python client against the real server."""
 
 import asyncio
+from importlib import resources
 
 import httpx
 import pytest
@@ -165,6 +166,10 @@ def test_a_download_that_breaks_leaves_nothing(tmp_path):
 def test_form_fields_are_what_the_server_reads():
     fields = form_fields({"a": True, "b": ["x", "y"], "c": {"k": "v"}, "d": None, "e": 2, "f": [{"text": "t"}]})
     assert fields == {"a": "true", "b": "x,y", "c": '{"k": "v"}', "e": "2", "f": '[{"text": "t"}]'}
+
+
+def test_its_types_are_told_to_those_who_use_it():
+    assert resources.files("app").joinpath("py.typed").is_file()
 
 
 def test_the_async_client_does_the_same(server, worker, wav):
