@@ -144,3 +144,5 @@ class Recovery:
     deliveries: list[Delivery]
     condemned: list[str]
     grace: bool
+    broken: dict[str, str]
+    """Jobs whose record makes no sense, and why."""

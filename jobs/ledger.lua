@@ -40,6 +40,7 @@ local TERMINAL = { succeeded = true, failed = true, canceled = true }
 local DEATHS_BEFORE_ALONE = 2
 local DEATHS_ALONE = 2 -- that condemn: one may be chance, a machine's or a neighbour's fault
 local ANSWER_MS = 60000 -- longer than a client goes on repeating a call
+local BROKEN_MS = 3600000 -- until a record that makes no sense is looked at again
 local changed = false -- whether this call has changed something
 
 local function now_ms()
@@ -679,10 +680,10 @@ function ledger.expire(a)
 end
 
 -- Take claimed jobs from processes that have died. A job that was in hand at two deaths runs alone; if it dies alone
--- twice, it is condemned.
+-- twice, it is condemned. A record that says what cannot be is told and put off: it must not keep the others waiting.
 local function take_back(ids, now, a)
-  local deliveries, condemned = {}, {}
-  for _, id in ipairs(ids) do
+  local deliveries, condemned, broken = {}, {}, {}
+  local function take(id)
     local deaths, deaths_alone, alone_now, phase = fields(id, 'deaths', 'deaths_alone', 'alone_now', 'phase')
     if not deaths then
       redis.call('ZREM', P .. 'leases', id)
@@ -699,7 +700,14 @@ local function take_back(ids, now, a)
       deliveries[#deliveries + 1] = give_back(id, true, now)
     end
   end
-  return { deliveries = deliveries, condemned = condemned }
+  for _, id in ipairs(ids) do
+    local ok, why = pcall(take, id)
+    if not ok then
+      broken[#broken + 1] = { id = id, why = type(why) == 'table' and why.err or tostring(why) }
+      redis.call('ZADD', P .. 'leases', int(now + BROKEN_MS), id)
+    end
+  end
+  return { deliveries = deliveries, condemned = condemned, broken = broken }
 end
 
 -- Leases that ran out. While Redis or all the sweepers were away nobody could renew: then everybody gets grace, until
@@ -711,7 +719,7 @@ function ledger.recover(a)
   local grace = a.grace_ms
   if last > 0 and now - last > a.lease_ms then grace = a.lease_ms end
   if grace > 0 then redis.call('SET', P .. 'grace', '1', 'PX', int(grace)) end
-  if redis.call('EXISTS', P .. 'grace') == 1 then return { deliveries = {}, condemned = {}, grace = true } end
+  if redis.call('EXISTS', P .. 'grace') == 1 then return { deliveries = {}, condemned = {}, broken = {}, grace = true } end
   return take_back(redis.call('ZRANGEBYSCORE', P .. 'leases', '-inf', now, 'LIMIT', 0, a.limit), now, a)
 end
 

@@ -338,7 +338,10 @@ class Ledger:
     def _take_back(self, function: str, **arguments: Any) -> Recovery:
         error = json.dumps(CONDEMNED.to_json())
         answer = self._call(function, limit=PORTION, condemned_error=error, **arguments)
-        return Recovery(_deliveries(answer["deliveries"]), list(answer["condemned"] or []), bool(answer.get("grace")))
+        broken = {one["id"]: one["why"] for one in answer["broken"] or []}
+        return Recovery(
+            _deliveries(answer["deliveries"]), list(answer["condemned"] or []), bool(answer.get("grace")), broken
+        )
 
     def lost(self, queue: str, step: int, oldest: int, grace_seconds: float) -> list[Delivery]:
         """Return anew, a portion at a time, the deliveries whose message is lost; note how the list stands now.

@@ -120,4 +120,7 @@ class Sweeper:
         for job_id in found.condemned:
             with about(job_id):
                 log.error("condemned: the worker died again and again, twice with this job alone in it")
+        for job_id, why in found.broken.items():
+            with about(job_id):
+                log.error("cannot be taken back from a dead worker: its record in the ledger makes no sense (%s)", why)
         self._broker.send(found.deliveries)

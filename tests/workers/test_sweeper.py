@@ -56,12 +56,23 @@ def start(ledger, **fields):
 
 
 def test_a_record_that_cannot_be_taken_back_keeps_nothing_else_from_being_done(sweeper, ledger, outbox, redis, caplog):
-    broken, over = start(ledger), start(ledger)
-    ledger.give_up(over)
+    broken, whole = start(ledger), start(ledger)
     redis.hset(f"vq:job:{broken.id}", "deaths", "many")
-    redis.zadd("vq:leases", {broken.id: 1})
+    redis.zadd("vq:leases", {broken.id: 1, whole.id: 2})
+    sweeper._lease_seconds = 0
+    sweeper.sweep()
+    assert "its record in the ledger makes no sense" in caplog.text
+    assert [one.id for one in outbox] == [whole.id]
+    caplog.clear()
+    sweeper.sweep()
+    assert not caplog.text, "it is not told at every sweep"
+
+
+def test_a_step_that_fails_keeps_no_other_from_being_done(sweeper, ledger, redis, caplog):
+    over = start(ledger)
+    ledger.give_up(over)
     redis.zadd("vq:expiry", {over.id: 1})
-    redis.set("vq:swept", 10**15)
+    redis.set("vq:swept", "no number")
     sweeper._lease_seconds = 0
     sweeper.sweep()
     assert "sweeping failed at recover" in caplog.text
