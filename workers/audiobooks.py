@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from jobs.files import Store, scratch
@@ -23,7 +24,7 @@ from speech.books.reading import with_details
 from speech.books.script import Pauses
 from speech.errors import SpeechError
 from speech.text.lexicon import Lexicon
-from workers.parents import LISTED_FILES, Child, Family, as_json, at_home, options_for, problem_of
+from workers.parents import LISTED_FILES, MOST_WARNINGS, Child, Family, as_json, at_home, options_for, problem_of
 from workers.session import JobFailed, Session
 
 MASTER = ".master.m4a"
@@ -149,7 +150,7 @@ class Audiobooks:
         book = self._book(job, spec)
         children = list(self.family.children(job))
         spoken = [child for child in children if child.status is Status.SUCCEEDED]
-        output = Output(warnings=tuple(_warnings(book, children)))
+        output = Output(warnings=tuple(islice(_warnings(book, children), MOST_WARNINGS)))
         self.family.verdict(session, output, strict=spec.strict)
         with scratch() as folder:
             path = folder / f"{_file_stem(book.title)}.m4b"
@@ -180,13 +181,15 @@ def master_of(child: Job) -> Blob:
 
 
 def _warnings(book: Book, children: Sequence[Job]) -> Iterator[Warn]:
-    yield from (Warn(warning.code, warning.detail) for warning in book.warnings)
+    """Yield what is wrong with a book, the worst first, for the record shows only some; its manifest has all."""
     for child in children:
         problem = problem_of(child)
         if problem is not None:
             yield Warn(
                 "chapter_failed", f"chapter {child.index} ({child.spec['title']}): {problem.detail}", child.index
             )
+    yield from (Warn(warning.code, warning.detail) for warning in book.warnings)
+    for child in children:
         for warning in child.output.get("warnings", [])[:20]:
             yield Warn(warning["code"], f"chapter {child.index}: {warning['detail']}", child.index)
 
