@@ -101,6 +101,8 @@ class Claim:
     """The right to work on a job, fenced by its attempt."""
 
     job: Job
+    seconds_left: float | None = None
+    """Until the job's deadline, when it was claimed and by Redis' clock: hosts' clocks differ. None: it has none."""
 
     @property
     def id(self) -> str:

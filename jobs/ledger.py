@@ -164,7 +164,9 @@ class Ledger:
             lease_ms=self._lease_ms,
         )
         if answer["outcome"] == "claimed":
-            return Claim(Job.parse(answer["job"]))
+            job = Job.parse(answer["job"])
+            claimed = (int(answer["job"]["lease"]) - self._lease_ms) / 1000
+            return Claim(job, None if job.deadline is None else job.deadline - claimed)
         return Refusal(answer["outcome"], Delivery.parse(answer.get("wake")))
 
     def renew(self, claims: Sequence[Claim], queues: Sequence[str] = ()) -> Renewal:

@@ -53,7 +53,7 @@ class Family:
         parent = session.job
         count = 0
         rest = iter(children)
-        while portion := [_new_job(parent, child) for child in islice(rest, PAGE)]:
+        while portion := [_new_job(session, child) for child in islice(rest, PAGE)]:
             session.check()
             submitted = self._ledger.submit_many(portion)
             self._broker.send(one.delivery for one in submitted if one.delivery is not None)
@@ -88,9 +88,9 @@ class Family:
         return output
 
 
-def _new_job(parent: Job, child: Child) -> NewJob:
-    own = child.spec.timeout_seconds
-    left = own if parent.deadline is None else min(own or math.inf, max(0.001, parent.deadline - time.time()))
+def _new_job(session: Session, child: Child) -> NewJob:
+    parent, own = session.job, child.spec.timeout_seconds
+    left = own if session.deadline is None else min(own or math.inf, max(0.001, session.deadline - time.monotonic()))
     return NewJob(
         id=child_id(parent.id, child.index),
         kind=child.kind,

@@ -72,8 +72,7 @@ class Session:
         self._preparing_since: float | None = None
         self._wish = Wish.CANCEL if claim.job.cancel else Wish.GO
         self._lock = threading.Lock()
-        deadline = claim.job.deadline
-        self.deadline = None if deadline is None else time.monotonic() + deadline - time.time()
+        self.deadline = None if claim.seconds_left is None else time.monotonic() + claim.seconds_left
         """When the job has failed by taking too long, in seconds of `time.monotonic`."""
 
     @property

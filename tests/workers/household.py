@@ -42,10 +42,14 @@ class Household:
         """Submit a parent; `files` are (name, media type, bytes)."""
         job_id = new_id()
         inputs = [self.store.put(job_id, data, name=name, media_type=media) for name, media, data in files]
-        spec = parse_spec(kind, spec).model_dump_json()
-        new = NewJob(
-            job_id, kind, QUEUE_OF[kind], 7, owner, spec, inputs, phase=Phase.PLANNING, unit="file", total=len(inputs)
-        )
+        parsed = parse_spec(kind, spec)
+        known = {
+            "phase": Phase.PLANNING,
+            "unit": "file",
+            "total": len(inputs),
+            "timeout_seconds": parsed.timeout_seconds,
+        }
+        new = NewJob(job_id, kind, QUEUE_OF[kind], 7, owner, parsed.model_dump_json(), inputs, **known)
         self.send([self.ledger.submit(new).delivery])
         return job_id
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import time
 import zipfile
 
 import pytest
@@ -49,6 +50,14 @@ def test_a_good_line_is_a_child_with_its_own_options(house):
     assert (one.metadata, one.timeout_seconds) == ({"custom_id": "one", "row": "1"}, 60)
     assert (two.index, two.kind, two.spec["formats"]) == (4, Kind.STT, ["srt"])
     assert (three.metadata["custom_id"], three.spec["subtitles"]) == ("flat/three", ["srt"])
+
+
+def test_a_line_has_no_more_time_than_is_left_to_the_batch_by_the_clock_of_redis(house, monkeypatch):
+    elsewhere = time.time() + 3600
+    monkeypatch.setattr("time.time", lambda: elsewhere)
+    _, [one, two, three] = planned(house, JSONL, timeout_seconds=90)
+    assert one.timeout_seconds == 60, "its own"
+    assert all(80 < line.timeout_seconds <= 90 for line in (two, three))
 
 
 def test_a_line_may_have_a_priority_of_its_own_and_else_has_the_batchs(house):

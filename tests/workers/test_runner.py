@@ -211,6 +211,22 @@ def test_a_job_past_its_deadline_fails(process):
     assert process.queries.get(delivery.id).error["type"] == "deadline_exceeded"
 
 
+@pytest.mark.parametrize("hours", [-24, 24])
+def test_a_deadline_is_by_the_clock_of_redis_whatever_the_hosts_says(process, monkeypatch, hours):
+    elsewhere = time.time() + hours * 3600
+    monkeypatch.setattr("time.time", lambda: elsewhere)
+    process.engine.go.set()
+    seen = []
+
+    def work(session):
+        seen.append(session.deadline - time.monotonic())
+        return process.work(session)
+
+    delivery = process.submit([1, 2], timeout_seconds=60)
+    assert process.runner.run(delivery.id, delivery.sequence, work) == "succeeded"
+    assert 0 < seen[0] <= 60
+
+
 def test_a_bulk_job_makes_room_for_an_urgent_one_when_all_threads_are_taken(redis):
     process = Process(redis, threads=1)
     try:
