@@ -12,6 +12,7 @@ import hashlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -24,6 +25,8 @@ from jobs.record import Blob
 CHUNK = 1024 * 1024
 OWNER_MARK = ".owner"
 """Name of the file that says whose store it is."""
+UNFINISHED = ".part-"
+"""Beginning of the name of a file that is being written."""
 SCRATCH_FULL = 64 * 1024
 """Free bytes below which whatever went wrong with a temporary file is taken for want of room."""
 Source = bytes | Path | Iterable[bytes]
@@ -68,6 +71,10 @@ class Store(Protocol):
 
     def blobs(self) -> Iterator[tuple[str, str]]:
         """Yield (job, key) of all that is in the store; what comes or goes meanwhile may be in it or not."""
+        ...
+
+    def remove_unfinished(self, older_than_seconds: float) -> int:
+        """Remove what writers that died have left half-written in folders of jobs; answers how many files."""
         ...
 
     def owner(self, ledger: str) -> str:
@@ -157,7 +164,7 @@ class DiskStore:
         folder = self._folder(job_id)
         with as_store_error("writing a file of the job failed"):
             _make_folder(folder)
-            handle, temporary = tempfile.mkstemp(dir=folder, prefix=".part-")
+            handle, temporary = tempfile.mkstemp(dir=folder, prefix=UNFINISHED)
             try:
                 digest, size = hashlib.sha256(), 0
                 with os.fdopen(handle, "wb") as file:
@@ -235,6 +242,17 @@ class DiskStore:
         for job_id in self.job_ids():
             with contextlib.suppress(FileNotFoundError):
                 yield from ((job_id, file.name) for file in self._folder(job_id).iterdir())
+
+    def remove_unfinished(self, older_than_seconds: float) -> int:
+        """See `Store.remove_unfinished`."""
+        youngest, count = time.time() - older_than_seconds, 0
+        with as_store_error("removing unfinished files failed"):
+            for file in self.root.glob(f"??/*/{UNFINISHED}*"):
+                with contextlib.suppress(FileNotFoundError):  # renamed, or gone with its job
+                    if file.stat().st_mtime < youngest:
+                        file.unlink()
+                        count += 1
+        return count
 
     def owner(self, ledger: str) -> str:
         """See `Store.owner`."""

@@ -93,6 +93,8 @@ class Tidier:
         found = self._store.owner(own)
         if found == own:
             self.remove_orphans()
+            if unfinished := self._store.remove_unfinished(self._orphan_seconds):
+                log.warning("removed %d files that writers have left half-written when they died", unfinished)
             self.fail_without_files()
             return
         log.error(

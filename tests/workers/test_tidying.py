@@ -1,5 +1,6 @@
 """Files that belong to no job go once they are old; jobs whose files are gone are failed; everything else stays."""
 
+import os
 import time
 from dataclasses import replace
 
@@ -82,6 +83,20 @@ def test_old_files_without_a_job_go_and_all_others_stay(desk, monkeypatch):
     assert desk.tidier.remove_orphans() == [orphan]
     assert sorted(desk.store.job_ids()) == sorted([young, owned])
     assert desk.tidier.orphans == 1
+
+
+def test_what_a_dead_writer_left_in_the_folder_of_a_job_goes_once_it_is_old(desk, caplog):
+    folder = desk.store._folder(desk.succeed())
+    old, young = folder / ".part-old", folder / ".part-young"
+    for file in (old, young):
+        file.write_bytes(b"hal")
+    os.utime(old, (0, 0))
+    before = set(folder.iterdir())
+    for file in before - {old, young}:
+        os.utime(file, (0, 0))
+    desk.tidier.look_around()
+    assert set(folder.iterdir()) == before - {old}
+    assert "removed 1 files" in caplog.text
 
 
 def test_the_trash_is_emptied_and_what_cannot_be_removed_stays_in_it(desk, monkeypatch):
