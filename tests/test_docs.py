@@ -137,6 +137,17 @@ def test_the_page_of_the_api_names_every_call_and_every_option(language):
     assert sorted(call for call in calls if call not in text) == []
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("page", ["text-front-end.md", "text-front-end.zh.md"])
+def test_the_example_of_the_front_end_runs_as_it_stands(page):
+    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text("utf-8"), re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert [word for word in ("约3/4的人", "800", "好吗", "emotion_happy") if word not in done.stdout] == []
+
+
 # --- the results
 
 
