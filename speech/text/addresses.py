@@ -15,7 +15,10 @@ _ADDRESS = re.compile(
 )
 _SCHEME = re.compile(r"(?:https?|ftp)://")
 _PART = re.compile(r"[A-Za-z]+|[0-9]+|.", re.DOTALL)
-_NAMES = {".": "点", "/": "斜杠", "-": "杠", "_": "下划线", ":": "冒号", "@": "艾特"}
+_NAMES = {
+    ".": "点", "/": "斜杠", "-": "杠", "_": "下划线", ":": "冒号", "@": "艾特", "?": "问号", "=": "等于", "&": "和",
+    "#": "井号", "%": "百分号", "+": "加", "~": "波浪号",
+}  # fmt: skip
 
 
 def _address(match: re.Match[str]) -> list[Piece]:

@@ -42,6 +42,8 @@ def _fold(char: str) -> str:
     if own is not None:
         return own
     code = ord(char)
+    if 0x2080 <= code <= 0x2089:
+        return chr(code - 0x2050)
     if 0xFF01 <= code <= 0xFF5E and char not in "，；：！？（）":
         return chr(code - 0xFEE0)
     if char.isdecimal():

@@ -13,7 +13,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _MOBILE = re.compile(r"(1[3-9][0-9])[- ]?([0-9]{4})[- ]?([0-9]{4})(?![0-9])")
-_LANDLINE = re.compile(r"(0[0-9]{2,3})[- )]{1,2}([0-9]{3,4})([- ]?)([0-9]{4})(?:-([0-9]{1,4}))?(?![0-9])")
+_LANDLINE = re.compile(r"(0[0-9]{2,3})[- )）]{1,2}([0-9]{3,4})([- ]?)([0-9]{4})(?:-([0-9]{1,4}))?(?![0-9])")
+_TAIWAN = re.compile(r"(0[2-8])-([0-9]{3,4})-([0-9]{4})(?![0-9])")
+# 波音737-800: the model and its make.
+_JET = re.compile(r"(?:(?<=波音)|(?<=空客))([37][0-9][07])(?:-([0-9]{1,3}))?(?![0-9])")
+# 歼-20, 东风-41: the dash is neither minus nor said.
+_MODEL_DASH = re.compile(
+    r"(?:(?<=[歼轰运直强教苏])|(?<=东风|红旗|长征|鹰击|霹雳|巨浪|米格|图波|神舟|嫦娥|天宫|天问|伊尔|空警|翼龙|彩虹|攻击|新冠))-(?=[0-9])"
+)
+# GB/T 7714-2015
+_STANDARD = re.compile(r"([0-9]{3,6}(?:\.[0-9]+)?)-((?:19|20)[0-9]{2})(?![0-9])")
+_STANDARDS_BODY = re.compile(r"(?:GB|ISO|IEC|IEEE|DB|HJ|YY|JB|QB)(?:/[TZ])?\s?$")
 _SERVICE_LINE = re.compile(r"([48]00)-?([0-9]{3})-?([0-9]{4})(?![0-9])|([48]00)-([0-9]{4})-([0-9]{3})(?![0-9])")
 _CARD = re.compile(r"[0-9]{4}(?: [0-9]{4}){2,4}(?: [0-9]{1,3})?(?![0-9])")
 _CHINA = re.compile(r"\+86[- ]?(?=1[3-9][0-9])")
@@ -23,7 +33,7 @@ _WHOLE = re.compile(r"[0-9]+(?![0-9]|,[0-9]{3}|\.[0-9])")
 _ID_CARD = re.compile(r"[0-9]{17}[0-9Xx](?![0-9A-Za-z])")
 _NAMED_BEFORE = re.compile(
     r"(?:电话|手机|热线|号码|编号|卡号|账号|帐号|密码|验证码|口令|邮编|邮政编码|代码|工号|学号|身份证|QQ|微信|单号|车牌|尾号|"
-    r"房间|门牌|拨打|拨通|致电|报警|客服|航班|车次|传真|按下?|代号|波音|空客)(?:号码|号)?[是为：:]?\s?$"
+    r"房间|门牌|拨打|拨通|致电|报警|客服|航班|车次|传真|按下?|转|端口|代号|波音|空客)(?:号码|号)?[是为在：:]?\s?$"
 )
 _CALL_BEFORE = re.compile(r"(?:打|拨|呼叫|求助)了?\s?$")
 _EMERGENCY_AFTER = re.compile(r"(?:报警|急救|火警|救护|热线|电话|服务台|指挥|平台|客服)")
@@ -33,7 +43,7 @@ _ROOM_AFTER = re.compile(
     r"(?:号房|房间|房|室|教室|号线?病房|号(?!线|人)|路(?:公交|汽车|车|电车)?|国道|省道|次列车|次航班|次(?:高铁|动车|特快))"
 )
 # Not the x of 1920x1080.
-_LETTERS_BEFORE = re.compile(r"(?:(?:^|[^0-9])[A-Za-z]|[A-Za-z]{2})-?$")
+_LETTERS_BEFORE = re.compile(r"(?:(?:^|[^0-9])[A-Za-z]|[A-Za-z]{2})[-·•]?$")
 _DATED_AFTER = re.compile("[年月日号时点分秒]")
 _MEASURED_AFTER = re.compile(r"(?:[亿万千百]|元|块|美元|人|个|次|米|公里|吨|年|页|字|户|平方)")
 
@@ -50,7 +60,8 @@ def _mobile(match: re.Match[str]) -> list[Piece]:
 
 
 def _landline(match: re.Match[str]) -> list[Piece] | None:
-    if match.string[match.end(1) : match.end(1) + 1] == ")" and match.string[match.start() - 1 : match.start()] != "(":
+    closed = match.string[match.end(1) : match.end(1) + 1] in ")）"
+    if closed and match.string[match.start() - 1 : match.start()] not in ("(", "（"):
         return None
     parts = [match[1], match[2] + match[4]] if not match[3] else [match[1], match[2], match[4]]
     text = "|".join(digits(part, yao=True) for part in parts)
@@ -71,8 +82,27 @@ def _china(match: re.Match[str]) -> list[Piece]:
     return [spoken("加 八六|", *match.span())]
 
 
+def _jet(match: re.Match[str]) -> list[Piece]:
+    return _digits_of(match, match.groups(), " ", yao=False)
+
+
+def _standard(match: re.Match[str]) -> list[Piece] | None:
+    if not _STANDARDS_BODY.search(match.string, max(0, match.start() - 8), match.start()):
+        return None
+    number = " 点 ".join(digits(part) for part in match[1].split("."))
+    return [spoken(f"{number} 杠 {digits(match[2])}", *match.span())]
+
+
+def _model_dash(match: re.Match[str]) -> list[Piece]:
+    return [Piece("break", "-", *match.span(), level=1)]
+
+
 def _dotted(match: re.Match[str]) -> list[Piece]:
-    return _digits_of(match, match[0].split("."), "点", yao=False)
+    first, *others = match[0].split(".")
+    if len(others) == 2 and len(first) == 2 and first[0] != "0":
+        # A version: 18.1.1 begins with eighteen.
+        return [spoken("点".join([cardinal(first), *map(digits, others)]), *match.span())]
+    return _digits_of(match, [first, *others], "点", yao=False)
 
 
 def _dashed(match: re.Match[str]) -> list[Piece]:
@@ -132,8 +162,10 @@ def _in_groups(text: str, *, yao: bool) -> str:
 
 
 RULES: list[Rule] = [
-    (_ID_CARD, _id_card), (_CARD, _card), (_MOBILE, _mobile), (_LANDLINE, _landline), (_SERVICE_LINE, _service_line),
+    (_ID_CARD, _id_card), (_CARD, _card), (_MOBILE, _mobile), (_LANDLINE, _landline), (_TAIWAN, _service_line),
+    (_SERVICE_LINE, _service_line), (_JET, _jet),
+    (_STANDARD, _standard),
 ]  # fmt: skip
-SIGN_RULES: list[Rule] = [(_CHINA, _china)]
+SIGN_RULES: list[Rule] = [(_CHINA, _china), (_MODEL_DASH, _model_dash)]
 # Tried after dates, times and ranges had their say.
 LATE_RULES: list[Rule] = [(_DOTTED, _dotted), (_DASHED, _dashed), (_WHOLE, _code)]

@@ -30,6 +30,12 @@ _SCORE = re.compile(r"(?P<a>[0-9]{1,3})(?P<to>[-:])(?P<b>[0-9]{1,3})(?![0-9.%:-]
 _SCORE_BEFORE = re.compile(
     r"(?:比分|以|战胜|击败|打败|完胜|险胜|胜|负|赢|输|领先|落后|战平|逼平|踢成|打成)[^，。；！？]{0,8}$"
 )
+_SCORE_AFTER = re.compile(
+    r"\s?(?:击败|战胜|力克|险胜|完胜|大胜|力压|逆转|不敌|负于|惜败|获胜|取胜|晋级|横扫|淘汰|领先|落后|战平|逼平)"
+)
+_DECADE = re.compile(r"(?P<y>(?:1[0-9]|20)[0-9]0)s(?![A-Za-z0-9])")
+# 国办发〔2026〕15号
+_FILED = re.compile(r"(?<=[〔\[(（])(?P<y>(?:19|20)[0-9]{2})(?=[〕\])）]\s?第?[0-9]+号)")
 _YEARS_LONG = re.compile(r"的?(?:历史|时间|之久|来(?!到|自)|多|前(?!后|夕)|间)")
 _PARTS_OF_DAY = re.compile(r"(?:早上|早晨|上午|中午|下午|傍晚|晚上|凌晨|夜里|半夜)$")
 
@@ -64,7 +70,7 @@ def _year(match: re.Match[str]) -> list[Piece] | None:
     after = match.string[match.end() : match.end() + 8]
     if word == "年代":
         return [group(match, "y", cardinal(year) if len(year) == 2 else digits(year)), group(match, "word", "年代")]
-    if _is_span(year, after):
+    if _is_span(year, after) and not match.string.endswith(("公元", "公元前"), 0, match.start()):
         return None
     return [spoken(f"{digits(year)}年", match.start("y"), match.end("word"))]
 
@@ -79,6 +85,10 @@ def _is_span(year: str, after: str) -> bool:
     if _YEARS_LONG.match(after):
         return round_number
     return round_number and not 1100 <= int(year) <= 2100
+
+
+def _decade(match: re.Match[str]) -> list[Piece]:
+    return [spoken(f"{digits(match['y'])}年代", *match.span())]
 
 
 def _class_of(match: re.Match[str]) -> list[Piece]:
@@ -113,7 +123,8 @@ def _ratio(match: re.Match[str]) -> list[Piece]:
 
 
 def _score(match: re.Match[str]) -> list[Piece] | None:
-    if not _SCORE_BEFORE.search(match.string, max(0, match.start() - 12), match.start()):
+    before = _SCORE_BEFORE.search(match.string, max(0, match.start() - 12), match.start())
+    if before is None and _SCORE_AFTER.match(match.string, match.end()) is None:
         return None
     return [group(match, "a", cardinal(match["a"])), group(match, "to", "比"), group(match, "b", cardinal(match["b"]))]
 
@@ -127,6 +138,7 @@ def _named_day(match: re.Match[str]) -> list[Piece]:
 
 
 RULES: list[Rule] = [
+    (_DECADE, _decade), (_FILED, _class_of),
     (_NAMED_DAY, _named_day), (_YMD, _ymd), (_YM, _ym), (_YEARS, _years), (_SCORE, _score), (_TIME, _time),
     (_RATIO, _ratio), (_YEAR, _year), (_CLASS_OF, _class_of), (_BORN, _class_of),
 ]  # fmt: skip

@@ -109,7 +109,8 @@ _ONSETS = frozenset(
 )
 # Capitals that are said as words, not spelled.
 _SAID_ACRONYMS = word_set(
-    "nasa nato opec unesco unicef covid aids ikea asean lego nike sars laser radar apec sim pin wifi ok"
+    "nasa nato opec unesco unicef covid aids ikea asean lego nike sars laser radar apec sim pin wifi ok "
+    "top max pro hot new sale plus live show boss mini nice free good love stop open play game club team vlog"
 )
 _KNOWN = {
     "the": "DH AH0", "abc": "EY1 / B IY1 / S IY1", "a": "EY1", "iphone": "AY1 . F OW2 N", "ipad": "AY1 . P AE2 D",
@@ -121,7 +122,9 @@ _KNOWN = {
     "pc": "P IY1 / S IY1", "tv": "T IY1 / V IY1", "dj": "D IY1 / JH EY1", "mc": "EH1 M / S IY1",
     "ppt": "P IY1 / P IY1 / T IY1",
     "ktv": "K EY1 / T IY1 / V IY1", "vip": "V IY1 / AY1 / P IY1", "pdf": "P IY1 / D IY1 / EH1 F",
-    "logo": "L OW1 . G OW2",
+    "logo": "L OW1 . G OW2", "ctrl": "K AH0 N . T R OW1 L",
+    "docx": "D IY1 / OW1 / S IY1 / EH1 K S", "xlsx": "EH1 K S / EH1 L / EH1 S / EH1 K S",
+    "pptx": "P IY1 / P IY1 / T IY1 / EH1 K S",
 }  # fmt: skip
 _ENDINGS = {"ing": ["IH0", "NG"], "er": ["ER0"], "ly": ["L", "IY0"]}
 _CAMEL = re.compile(r"[A-Z]{2,}(?=[A-Z][a-z])|[A-Z]?[a-z]+(?:'[a-z]+)*|[A-Z]+(?:'[A-Za-z]+)*|[A-Za-z']+")

@@ -30,6 +30,15 @@ _WIFI = re.compile(r"[Ww][Ii]-[Ff][Ii](?![A-Za-z])")
 _PLUS_GRADE = re.compile(r"(?<=[A-Za-z])\+{1,2}(?![A-Za-z0-9+])")
 _SHARP = re.compile(r"(?<=\b[CFcf])#(?![A-Za-z0-9#])")
 _ROMAN_DIGITS = {"I": 1, "V": 5, "X": 10}
+# 路易XIV, 拿破仑III世, II型糖尿病; a V or X before 型 is a shape.
+_ROMAN_NAME = re.compile(
+    r"(?<![A-Za-z0-9])(?:(?:X{0,2}(?:IX|IV|VI{1,3}|I{1,3})|XV)(?=[世型期级类度代])|[VX](?=世(?!纪))"
+    r"|(?<=[\u4e00-\u9fff])(?:I{2,3}|VI{2,3}|XI{1,3}|XIV|XVI{0,3}))(?![A-Za-z0-9])"
+)
+_SUPERSCRIPTS = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻", "0123456789-", strict=True))
+_POWER = re.compile(r"(?<=[0-9A-Za-z)])(?:\^(?P<caret>-?[0-9]{1,3})|(?P<raised>⁻?[⁰¹²³⁴⁵⁶⁷⁸⁹]{1,3}))")
+# 10w+转发, 18+: and more.
+_OR_MORE = re.compile(r"(?<=[0-9wk万千百亿%])\+(?![0-9A-Za-z])")
 # ①, ⅷ, ㈢ and the like are the number they hold.
 _CIRCLED = re.compile("[\u2460-\u2473\u2474-\u2487\u2160-\u216b\u2170-\u217b\u3220-\u3229\u3280-\u3289]")
 
@@ -38,6 +47,20 @@ def _roman(match: re.Match[str]) -> list[Piece] | None:
     values = [_ROMAN_DIGITS[char] for char in match[0]]
     total = sum(-one if one < next_one else one for one, next_one in zip(values, [*values[1:], 0], strict=True))
     return [spoken(cardinal(str(total)), *match.span())]
+
+
+def _power(match: re.Match[str]) -> list[Piece]:
+    exponent = match["caret"] or "".join(_SUPERSCRIPTS[char] for char in match["raised"])
+    letter = match.string[match.start() - 1].isalpha()
+    if exponent == "2" or (letter and exponent == "3"):
+        said = "平方" if exponent == "2" else "立方"
+        return [spoken(said if letter else f"的{said}", *match.span())]
+    sign = "负" if exponent.startswith("-") else ""
+    return [spoken(f"的 {sign}{cardinal(exponent.removeprefix('-'))}次方", *match.span())]
+
+
+def _or_more(match: re.Match[str]) -> list[Piece]:
+    return [spoken("加", *match.span())]
 
 
 def _wifi(match: re.Match[str]) -> list[Piece]:
@@ -72,11 +95,15 @@ def _rules(kind: str, *, english: bool) -> list[Rule]:
         return [
             (_WIFI, _wifi),
             (_ROMAN, _roman),
+            (_ROMAN_NAME, _roman),
             (_NUMBER_SIGN, _number_sign),
             *addresses.RULES,
             *quantities.LETTER_RULES,
         ]
-    return [(_PLUS_GRADE, _plus_grade), (_SHARP, _sharp), *codes.SIGN_RULES, *quantities.SIGN_RULES]
+    return [
+        (_PLUS_GRADE, _plus_grade), (_OR_MORE, _or_more), (_SHARP, _sharp), (_POWER, _power), *codes.SIGN_RULES,
+        *quantities.SIGN_RULES,
+    ]  # fmt: skip
 
 
 def normalise(text: str, given: Sequence[Piece] = ()) -> list[Piece]:
@@ -136,7 +163,7 @@ def _next(text: str, at: int, limit: int, *, english: bool) -> tuple[Iterable[Pi
     return _sign(text, at), at + 1
 
 
-_RULED_SIGNS = frozenset(" +-*×÷=<>≈≠≤≥≡$¥€£₩₽±/xX(&@%#")
+_RULED_SIGNS = frozenset(" +-*×÷=<>≈≠≤≥≡$¥€£₩₽±/xX(&@%#^⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 
 def _sign(text: str, at: int) -> Iterator[Piece]:
@@ -151,6 +178,9 @@ def _sign(text: str, at: int) -> Iterator[Piece]:
     elif SIGN_NAMES.get(char):
         yield spoken(SIGN_NAMES[char], at, at + 1)
     elif _CIRCLED.match(char):
+        # ①…②… in a running text are the points of a list, 图① is a name.
+        if at and char >= "\u2460" and text[at - 1] not in "第图表式见选和、如":
+            yield Piece("break", "", at, at, level=2)
         yield from _held_number(char, at)
     elif char not in SILENT and char not in SIGN_NAMES and not char.isspace():
         yield Piece("unknown", char, at, at + 1)

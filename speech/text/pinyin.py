@@ -24,6 +24,13 @@ _NEUTRAL_PLACES = {"~": -1, "~~": 1}
 _SYLLABLE = re.compile("([a-züê]+)([0-6]?)")
 # The longest entries of the phrase dictionaries.
 _LONGEST_PHRASE = 16
+# 跑得快, 长得俊: what follows the 得 of a word of three says how; in 彼得堡 and 不得劲 it is something else.
+_HOW = frozenset(
+    "对好慢快多少早晚远近高低大小深浅清楚懂见到起上下住过完出来去开动通赢饱坏美俊狠严紧松稳准重轻响亮香甜苦很"
+)
+_NO_VERBS = frozenset("不所应可必既彼")
+# 牵着手, 点着头: no 着手, and nothing is lit.
+_HELD = frozenset("手眼脸头烟腰脚")
 _ABLE = {"着": "zhao2", "了": "liao3"}
 # What the particles are inside words that no dictionary has.
 _INSIDE_WORDS = {"地": "di4", "得": "de2"}
@@ -77,7 +84,7 @@ def own_phrases() -> dict[str, tuple[str, ...]]:
 
 def _neutralised(word: str, place: int) -> tuple[str, ...]:
     syllables = list(_from_pypinyin(word) or (_pypinyin_characters(char)[0] for char in word))
-    syllables[place] = f"{syllables[place][:-1]}5"
+    syllables[place] = "de5" if word[place] == "地" else f"{syllables[place][:-1]}5"
     return tuple(syllables)
 
 
@@ -150,11 +157,26 @@ def read_word(word: str) -> tuple[str, ...]:
     return _read(word)
 
 
+def _doubled(word: str) -> tuple[str, ...] | None:
+    """Read 清清楚楚 as 清楚, with full tones: the phrase dictionaries have several of its kind wrong."""
+    if len(word) != 4 or word in own_phrases() or word[0] != word[1] or word[2] != word[3] or word[0] == word[2]:
+        return None
+    pair = phrase(word[0] + word[2])
+    if pair is None:
+        return None
+    first, second = pair
+    if second[-1] == "5":
+        second = next((one for one in character(word[2]) if one[:-1] == second[:-1] and one[-1] != "5"), second)
+    return first, first, second, second
+
+
 @lru_cache(maxsize=65536)
 def _read(word: str) -> tuple[str, ...]:
-    whole = phrase(word) or (character(word)[:1] if len(word) == 1 else None)
+    whole = _doubled(word) or phrase(word) or (character(word)[:1] if len(word) == 1 else None)
     if whole:
         return whole
+    if len(word) == 3 and word[1] == "着" and word[2] in _HELD:
+        return character(word[0])[0], "zhe5", character(word[2])[0]
     syllables: list[str] = []
     at = 0
     while at < len(word):
@@ -167,6 +189,11 @@ def _read(word: str) -> tuple[str, ...]:
         else:
             syllables.append(_INSIDE_WORDS.get(word[at]) or character(word[at])[0])
             at += 1
+    if len(word) == 3 and word[1] == "得" and word[2] in _HOW and word[0] not in _NO_VERBS:
+        syllables[1] = "de5"
+    if len(word) > 2 and word[-1] == "长" and phrase(word[-2:]) is None:
+        # The endings of 声波长 and 个人特长 are words; what else ends in 长 is somebody's office: 秘书长.
+        syllables[-1] = "zhang3"
     if len(word) == 3 and word[1] in "不得" and word[2] in _ABLE:
         # 管不着, 吃得了: able to or not.
         syllables[1:] = ["bu5" if word[1] == "不" else "de5", _ABLE[word[2]]]

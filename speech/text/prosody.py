@@ -28,7 +28,7 @@ _PHRASE_STARTERS = word_set(
     "使 将 由 因为 所以 但是 但 可是 不过 如果 要是 虽然 而 而且 并 并且 就 "
     "也 都 才 还 又 再 却 只 是 有 没有 要 会 能 可以 应该 必须 一边 一直 "
     "已经 正在 终于 忽然 突然 为了 为 比 用 以 按照 根据 通过 经过除了 自从 当 "
-    "直到 于是 然后 因此 那么 则 即 非常 十分 特别 慢慢地 我们 他们 她们 你们 "
+    "直到 至 于是 然后 因此 那么 则 即 非常 十分 特别 慢慢地 我们 他们 她们 你们 "
     "它们"
 )
 _LAST_NUMERALS = frozenset("零一二三四五六七八九十百千万亿两几半")
@@ -87,7 +87,8 @@ def _phrase(units: Sequence[Unit], start: int, end: int) -> None:
         before += len(unit.syllables)
         if unit.level != 1 or min(before, total - before) < _SHORTEST_PHRASE:
             continue
-        score = 1.0 - abs(2 * before - total) / total + _goodness(unit, units[index + 1])
+        counted = index > start and (units[index - 1].number or units[index - 1].text[-1:] in _LAST_NUMERALS)
+        score = 1.0 - abs(2 * before - total) / total + _goodness(unit, units[index + 1], counted=counted)
         if best < 0 or score > best_score:
             best, best_score = index, score
     if best < 0:
@@ -97,12 +98,15 @@ def _phrase(units: Sequence[Unit], start: int, end: int) -> None:
     _phrase(units, best + 1, end)
 
 
-def _goodness(unit: Unit, following: Unit) -> float:
-    """How natural a pause is between two words."""
+def _goodness(unit: Unit, following: Unit, *, counted: bool) -> float:
+    """How natural a pause is between two words; ``counted`` if the first may be the measure of a number."""
     if following.text in _PHRASE_STARTERS:
-        return 0.5
-    if unit.text in _PHRASE_STARTERS or unit.number or following.number:
-        return -0.5
-    if unit.text == "的" or unit.text[-1:] in _MEASURE_WORDS:
+        return -0.25 if unit.number and following.text in ("到", "比") else 0.5
+    if unit.number:
+        # A number and its unit, or its parts: 零下二百七十三点一五|摄氏度.
+        return -0.5 if following.number else -1.5
+    if unit.text in _PHRASE_STARTERS or following.number:
+        return -1.0 if unit.text in _PHRASE_STARTERS and following.number else -0.5
+    if unit.text == "的" or (counted and unit.text[-1:] in _MEASURE_WORDS):
         return -0.25
     return 0.1 if unit.text in ("了", "着") else 0.0

@@ -17,17 +17,25 @@ _RANGE = re.compile(
 )
 _MONEY_BEFORE = re.compile(
     rf"(?P<sign>{_MINUS})?(?P<money>{MONEY_SIGN})\s?(?P<minus>-)?(?P<a>{WRITTEN})(?:\s?(?P<to>[-~—])\s?(?:{MONEY_SIGN})?(?P<b>{WRITTEN}))?"
-    rf"(?P<large>{_LARGE}|[KMB](?![A-Za-z]))?"
+    rf"(?P<large>{_LARGE}|[KMB](?![A-Za-z]))?(?P<per>/(?=[\u4e00-\u9fff]))?"
 )
 _MONEY_AFTER = re.compile(rf"(?P<a>{WRITTEN})(?P<large>{_LARGE})?\s?(?P<money>{MONEY_CODE})")
 _PERCENT = re.compile(rf"(?P<minus>{_MINUS})?(?P<a>{WRITTEN})\s?(?P<sign>[%‰])")
 _MIXED = re.compile(r"(?P<whole>[0-9]+)[ ](?P<a>[0-9]+)/(?P<b>[1-9][0-9]*)(?![0-9/.])")
 _FRACTION = re.compile(rf"(?P<minus>{_MINUS})?(?P<a>[0-9]+)/(?P<b>[1-9][0-9]*)(?![0-9/.]|\s?[A-Za-z])")
-_UNIT_NUMBER = re.compile(rf"(?P<minus>{_MINUS})?(?P<a>{WRITTEN})\s?(?P<unit>{UNIT})")
-_OPERATION = re.compile(
-    r"(?<=[0-9A-Za-z²³%)\]])\s?(?P<sign>[+×÷*=<>≈≠≤≥≡]|[-xX](?=\s?[0-9.]+\s?=)|(?<=[0-9])[xX](?=[0-9]))\s?(?=[-(\[]?[0-9A-Za-z])"
+# With what it is counted on: 5mg/L, 8L/100km, 2kg/人.
+_UNIT_NUMBER = re.compile(
+    rf"(?P<minus>{_MINUS})?(?P<a>{WRITTEN})\s?(?P<unit>{UNIT})(?P<per>/(?P<each>[0-9]*)(?:(?P<base>{UNIT})|(?=[\u4e00-\u9fff])))?"
 )
-_PER = re.compile(rf"(?<=[元块次人个吨克斤米里升度页字转瓦])/(?:(?P<unit>{UNIT})|(?=[\u4e00-\u9fff]))")
+# 39°54′26″
+_ANGLE = re.compile(r"(?P<d>[0-9]+)°(?P<m>[0-9]+(?:\.[0-9]+)?)['′](?:(?P<s>[0-9]+(?:\.[0-9]+)?)[\"″])?")
+_CLOCKED = re.compile(r"(?P<h>[0-9]+)h\s?(?P<m>[0-9]+)\s?min(?![A-Za-z])")
+# 10w, 3k个: ten thousands and thousands as they are written in chats.
+_CHAT = re.compile(rf"(?P<a>{WRITTEN})(?P<large>w(?![A-Za-z0-9])|k(?=\+|个|块|元|人|字|多))")
+_OPERATION = re.compile(
+    r"(?<=[0-9A-Za-zα-ω²³%)\]])\s?(?P<sign>[+×÷*=<>≈≠≤≥≡]|[-xX](?=\s?[0-9.]+\s?=)|(?<=[0-9])[xX](?=[0-9]))\s?(?=[-(\[]?[0-9A-Za-zα-ω√])"
+)
+_PER = re.compile(rf"(?<=[元块次人个吨克斤米里升度页字转瓦万亿千])/(?:(?P<unit>{UNIT})|(?=[\u4e00-\u9fff]))")
 _NEGATIVE = re.compile(rf"{_MINUS}(?P<a>{WRITTEN})")
 _SIGN = re.compile(r"(?:(?<![A-Za-z0-9])\+|±)(?=[0-9])")
 _PLAIN = re.compile(rf"(?P<a>{WRITTEN})")
@@ -40,7 +48,7 @@ _OPERATORS = {
 _SUFFIXES = {"K": "千", "M": "百万", "B": "十亿"}
 # Before these a lone 2 is 两; 月, 日, 号, 楼 and other names of places in a row keep 二.
 _COUNTED = re.compile(
-    rf"\s?(?:多|几)?(?:(?!月|日|号|楼|级|年级|度|届|期|章|节|课|页|世纪|年代|层|回)(?:{MEASURES})|千|万|亿|元|天|周|倍|者|人)"
+    rf"\s?(?:多|几)?(?:(?!月|日|号|次方|楼|级|年级|度|届|期|章|节|课|页|世纪|年代|层|回)(?:{MEASURES})|千|万|亿|元|天|周|倍|者|人)"
 )
 
 
@@ -57,7 +65,8 @@ def _range(match: re.Match[str]) -> list[Piece] | None:
         return None
     degrees = unit_b in DEGREES or unit_a in DEGREES
     if match["to"] == "-" and not (unit_a or unit_b) and _falls(match):
-        return [spoken(joined("比", [number(match["a"]), number(match["b"])]), *match.span())]
+        word = "比" if len(match["a"]) < 4 else "杠"
+        return [spoken(joined(word, [number(match["a"]), number(match["b"])]), *match.span())]
     first = _signed(match["minus"], match["a"], degrees=degrees)
     second = _signed(match["minus2"], match["b"], degrees=degrees)
     after = unit_name(unit_b) if unit_b and unit_b not in "%‰" else match.string[match.end() :]
@@ -110,7 +119,8 @@ def _money_before(match: re.Match[str]) -> list[Piece]:
     text = f"{sign}{first}"
     if match["b"]:
         text += f" 到 {number(match['b'])}"
-    return [spoken(f"{text}{large} {money}".rstrip(), *match.span())]
+    per = " 每" if match["per"] else ""
+    return [spoken(f"{text}{large} {money}".rstrip() + per, *match.span())]
 
 
 def _money_after(match: re.Match[str]) -> list[Piece]:
@@ -141,7 +151,26 @@ def _unit_number(match: re.Match[str]) -> list[Piece]:
     degrees = match["unit"] in DEGREES
     amount = "两" if match["a"] == "2" and not degrees and unit != "度" and not match["minus"] else number(match["a"])
     sign = ("零下" if degrees else "负") if match["minus"] else ""
-    return [spoken(f"{sign}{amount}", match.start(), match.end("a")), group(match, "unit", unit)]
+    pieces = [spoken(f"{sign}{amount}", match.start(), match.end("a")), group(match, "unit", unit)]
+    if match["per"]:
+        each = cardinal(match["each"]) if match["each"] not in ("", "1") else ""
+        base = unit_name(match["base"]) if match["base"] else ""
+        pieces.append(group(match, "per", f"每{each}{base}"))
+    return pieces
+
+
+def _angle(match: re.Match[str]) -> list[Piece]:
+    said = f"{cardinal(match['d'])}度 {number(match['m'])}分"
+    return [spoken(said + (f" {number(match['s'])}秒" if match["s"] else ""), *match.span())]
+
+
+def _clocked(match: re.Match[str]) -> list[Piece]:
+    return [spoken(f"{_amount(match['h'], '个')} 小时 {cardinal(match['m'])}分钟", *match.span())]
+
+
+def _chat(match: re.Match[str]) -> list[Piece]:
+    amount = "两" if match["a"] == "2" else number(match["a"])
+    return [spoken(amount + ("万" if match["large"] == "w" else "千"), *match.span())]
 
 
 def _operation(match: re.Match[str]) -> list[Piece]:
@@ -170,6 +199,7 @@ def _plain(match: re.Match[str]) -> list[Piece]:
 
 
 NUMBER_RULES: list[Rule] = [
+    (_ANGLE, _angle), (_CLOCKED, _clocked), (_CHAT, _chat),
     (_MIXED, _mixed), (_FRACTION, _fraction), (_MONEY_AFTER, _money_after), (_RANGE, _range),
     (_PERCENT, _percent),
     (_UNIT_NUMBER, _unit_number),

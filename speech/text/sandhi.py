@@ -14,13 +14,15 @@ if TYPE_CHECKING:
 
 _NUMERALS = frozenset("零〇一二三四五六七八九十百千万亿两幺点")
 # After these 一 is a number in a row or an ordinal and keeps its first tone: 第一, 初一, 周一, 星期一.
-_ORDINAL_BEFORE = frozenset("第初周期拜之月")
+_ORDINAL_BEFORE = frozenset("第初周期拜之月图表")
 # Before these a lone 一 is an ordinal: 一月, 一号, 一楼.
 _ORDINAL_AFTER = frozenset("月号楼班")
 # After a written 1 these are counted: 1个, 1公里. Before anything else it is a number only.
 _COUNTED = frozenset([*MEASURES.split("|"), *UNITS.values(), *MONEY.values(), "千", "万", "亿", "多", "百"])
 _BEFORE_ONE_HUNDRED = frozenset("零万亿千百")
 _LARGE = frozenset("百千万亿")
+# 一加一, 一比一: both are numbers.
+_OPERATORS = frozenset("加减乘比")
 
 
 def apply_sandhi(units: Sequence[Unit]) -> None:
@@ -53,15 +55,21 @@ def _yi_and_bu(units: list[Unit]) -> None:
         if char == "一":
             following = places[at + 1][0] if after else unit
             decimal = after == "点" and chars[at + 2 : at + 3] and chars[at + 2] in _NUMERALS
-            keeps = decimal or _keeps_first(unit, index, before, after, following)
-            unit.syllables[index] = "yi1" if keeps else f"yi{_yi(before, after, tone)}"
+            beyond = chars[at + 2] if at + 2 < len(chars) else "."
+            counted_up = before in _OPERATORS and chars[at - 2 : at - 1] and chars[at - 2] in _NUMERALS
+            keeps = decimal or counted_up or _keeps_first(unit, index, before, after, beyond, following)
+            # 看一看, but 一步一步.
+            between = before if chars[max(0, at - 2)] != "一" else ""
+            unit.syllables[index] = "yi1" if keeps else f"yi{_yi(between, after, tone)}"
         elif unit.syllables[index] != "bu5":
             unit.syllables[index] = f"bu{_bu(before, after, tone)}"
 
 
-def _keeps_first(unit: Unit, index: int, before: str, after: str, following: Unit) -> bool:
+def _keeps_first(unit: Unit, index: int, before: str, after: str, beyond: str, following: Unit) -> bool:
     """Tell whether 一 is a number in a row, an ordinal or the end of its word, and so keeps its first tone."""
     if not after or before in _ORDINAL_BEFORE:
+        return True
+    if after in _OPERATORS and beyond in _NUMERALS:
         return True
     if after in _LARGE and (before not in _NUMERALS or before in _BEFORE_ONE_HUNDRED):
         return False

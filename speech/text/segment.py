@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 NUMERALS = "零〇一二三四五六七八九十百千万亿两"
 MEASURES = (
-    "平方公里|立方厘米|平方厘米|平方米|立方米|公里|公斤|公分|公顷|分钟|小时|星期|年级|年代|世纪|厘米|毫米|千米|毫升|千克|"
+    "次方|号楼|号线|平方公里|立方厘米|平方厘米|平方米|立方米|公里|公斤|公分|公顷|分钟|小时|星期|年级|年代|世纪|厘米|毫米|千米|毫升|千克|"
     "个|位|名|只|条|件|本|张|把|块|元|角|岁|天|年|月|日|号|点|分|秒|度|斤|克|米|里|升|吨|层|楼|间|家|所|座|栋|次|遍|回|"
     "趟|杯|瓶|碗|盘|份|双|对|套|支|枝|根|颗|粒|朵|棵|头|匹|辆|台|架|艘|节|页|章|课|句|字|口|种|样|周|刻|倍|人|届|期|组|批"
 )
@@ -41,6 +41,14 @@ _SIDES = frozenset("上下里外前后")
 _LONG_NUMERAL = 5
 _LARGE_UNITS = frozenset("十百千万亿")
 _AFTER_UNIT = re.compile("[^千万亿]*[千万亿]+|[^千万亿]+")
+# 征得同意: got. Of other verbs 得 says how: 冻得发抖.
+_OBTAINED = frozenset(
+    "征挣捧摘录竞募测求博觅拾喜偷易既已可未安焉始休必亦暂兼互实独渐窃缺耐立净换购夺探赚取获赢习查抢彼乍泰宾奥努得"
+)
+# 说得出: able to say; 他得出结论: came to.
+_UTTERED = frozenset("说做拿看叫讲写想干认猜分听算画唱使")
+# 蒙着眼, 牵着手: no 着眼 and 着手.
+_HOLDING = {"眼": frozenset("蒙眯闭瞪睁红眨捂盯"), "手": frozenset("牵拉握挥举背搓摆招垂捧插甩拍抄空叉缩")}
 _lock = threading.Lock()
 
 
@@ -102,7 +110,7 @@ def numeral_words(run: str) -> list[str]:
 def _words(text: str) -> Iterator[str]:
     """Yield jieba's words, with 床上|面 put right: the side (上面) is the word."""
     held = ""
-    for word in _jieba().tokenizer.cut(text, HMM=False):
+    for word in _mended(list(_jieba().tokenizer.cut(text, HMM=False))):
         if word == "面" and len(held) == 2 and held[1] in _SIDES:
             yield held[0]
             held = held[1] + word
@@ -112,6 +120,35 @@ def _words(text: str) -> Iterator[str]:
         held = word
     if held:
         yield held
+
+
+def _mended(words: list[str]) -> Iterator[str]:
+    """Yield the words, with what jieba joins across 得, 着 and 数 parted."""
+    for at, word in enumerate(words):
+        before, after = words[at - 1] if at else "", words[at + 1] if at + 1 < len(words) else ""
+        if len(word) == 1 and _is_counting(after, words[at + 2 : at + 3]):
+            continue
+        if len(before) == 1 and _is_counting(word, words[at + 1 : at + 2]):
+            # 老人|数着, not 老|人数|着.
+            yield before + "人"
+            yield "数"
+        elif _is_joined_wrongly(word, before):
+            yield from word
+        else:
+            yield word
+
+
+def _is_counting(word: str, following: list[str]) -> bool:
+    return word == "人数" and bool(following) and following[0][0] in "着了"
+
+
+def _is_joined_wrongly(word: str, before: str) -> bool:
+    """Tell 冻得, 说|得出, 越长越 and 牵|着手, which are words in jieba's dictionary, from words."""
+    if len(word) == 2 and word[1] == "得":
+        return word[0] not in _OBTAINED and phrase(word) is None
+    if len(word) == 2 and word[0] == "着":
+        return len(before) == 1 and before in _HOLDING.get(word[1], ())
+    return (word == "得出" and before in _UTTERED) or (len(word) == 3 and word[0] == word[2] == "越")
 
 
 def _plain(text: str, *, after_numeral: bool) -> Iterator[str]:

@@ -61,6 +61,8 @@ def _cuts(text: str, start: int, end: int) -> list[int]:
     for at in sorted({match.end() for match in _END.finditer(text, start, end)} | set(_dot_ends(text, start, end))):
         if not _SPEAKABLE.search(text, at, end):
             break
+        if _inside_address(text, at):
+            continue
         if not _SPEAKABLE.search(text, sentence, at) or _LIST_NUMBER.match(text, sentence, at):
             continue
         if _inside_quotation(at, sentence, pairs, closings):
@@ -70,6 +72,12 @@ def _cuts(text: str, start: int, end: int) -> list[int]:
         sentence = _after_blanks(text, at, end)
         cuts.append(sentence)
     return cuts
+
+
+def _inside_address(text: str, at: int) -> bool:
+    """Tell the ? of ``a.com/b?id=3`` from one that ends a sentence: no blank follows, and it is English around it."""
+    around = text[max(0, at - 2) : at - 1] + text[at : at + 1]
+    return text[at - 1] in "?!" and len(around) == 2 and around.isascii() and around[1].isalnum() and around[0] != " "
 
 
 def _after_blanks(text: str, at: int, end: int) -> int:
