@@ -28,6 +28,10 @@ HOMES = {"index.md": "index.zh.md", "index.zh.md": "index.md"}
 """The first page of each language, and of the other one."""
 LINK = re.compile(r"(?P<bang>!?)\[(?P<text>[^\]]*)\]\((?P<path>[^)#\s:]*)(?P<anchor>#[^)\s]*)?\)")
 LANGUAGE = re.compile(r"\.zh\.md$")
+WIDE = "\u2014\u2018-\u201d\u2026\u3000-\u303f\u4e00-\u9fff\uff00-\uffef"
+"""Chinese characters and punctuation."""
+BROKEN_LINE = re.compile(rf"(?<=[{WIDE}])\n(?=[{WIDE}])")
+CODE = re.compile(r"(<pre.*?</pre>)", re.DOTALL)
 
 
 def on_page_read_source(page: Any, **_: Any) -> str | None:
@@ -40,6 +44,12 @@ def on_page_markdown(markdown: str, page: Any, config: Any, **_: Any) -> str:
     """Turn paths of the repository into paths of the site."""
     here, language = page.file.src_uri, config.plugins["i18n"].current_language
     return LINK.sub(lambda found: rewritten(found, here, language), markdown)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Join the lines of Chinese paragraphs: a browser shows their ends as blanks, which Chinese has not."""
+    parts = CODE.split(html)
+    return "".join(part if part.startswith("<pre") else BROKEN_LINE.sub("", part) for part in parts)
 
 
 def rewritten(found: re.Match[str], page: str, language: str) -> str:

@@ -206,6 +206,16 @@ def test_the_site_has_every_page_in_both_languages(site):
 
 
 @pytest.mark.slow
+def test_no_chinese_sentence_is_cut_by_a_blank_where_a_line_ends(site):
+    wide = "[\u3001-\u301f\u4e00-\u9fff\uff01-\uff5e]"
+    shown = {
+        path.stem: re.sub(r"<pre.*?</pre>", "", article(path), flags=re.DOTALL) for path in (site / "zh").glob("*.html")
+    }
+    cut = {name: found for name, text in shown.items() if (found := re.findall(rf".{{9}}{wide}\n{wide}.{{9}}", text))}
+    assert cut == {}
+
+
+@pytest.mark.slow
 def test_no_page_of_the_site_asks_another_host(site):
     foreign = {}
     for path in site.rglob("*.html"):
