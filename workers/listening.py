@@ -19,6 +19,7 @@ from speech.stt import Chunk, ChunkResult, DecodeOptions, Preparation, Transcrip
 from speech.stt.chunks import unit_name
 from speech.stt.options import FALLBACK_TEMPERATURES
 from speech.stt.outputs import outputs
+from speech.stt.seams import stitched
 from speech.stt.transcript import NO_SPACES
 from speech.subtitles import MEDIA_TYPES
 from workers.batching import BatchScheduler
@@ -29,6 +30,9 @@ from workers.units import run_units
 
 INLINE_TEXT_BYTES = 64 * 1024
 """A longer text is in its file only."""
+
+REACH = 3
+"""Chunks before one that can have a say in where it begins: a sentence reaches over no more."""
 
 
 @dataclass(frozen=True)
@@ -173,12 +177,20 @@ class _Hearing:
         if preparation.vote is None or self._spec.channels == "split":
             return {}
         language, text, at = preparation.vote.language, "", self._told
-        while (result := self._in_language(self._next, language)) is not None:
+        while (result := self._settled(self._next, language)) is not None:
             said = self._listener.engine.pool.assemble(preparation, [result]).text
             text += said if not said or not (at + len(text)) or language in NO_SPACES else f" {said}"
             self._next += 1
         self._told += len(text)
         return {"said": {"at": at, "text": text, "next": self._next}} if text else {}
+
+    def _settled(self, index: int, language: str) -> ChunkResult | None:
+        """Return a chunk's result as the transcript will have it, if no neighbour can change it any more."""
+        near = {at: self._in_language(at, language) for at in range(max(0, index - REACH), index + 2)}
+        own = near[index]
+        if own is None or (own.heard_to is not None and near[index + 1] is None):
+            return None
+        return next(each for each in stitched(filter(None, near.values())) if each.index == index)
 
     def _in_language(self, index: int, language: str) -> ChunkResult | None:
         found = self._heard.get(unit_name(index, language))

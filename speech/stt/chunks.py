@@ -14,6 +14,7 @@ from speech.stt.options import DecodeOptions
 
 RATE = 16_000
 """Samples per second of all audio that Whisper hears."""
+NOTHING = np.zeros(0, np.float32)
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,8 @@ class Chunk:
     ``audio`` is float32[samples] at 16 kHz in -1..1 and as long as the pieces together. ``features`` are its log-mel
     frames, float32[mels, frames], made by the task thread so that the engine thread need not wait for them; the engine
     makes them if they are missing. ``start`` and ``end`` are seconds of the file. ``model`` names the model that is to
-    hear the chunk where a process has several.
+    hear the chunk where a process has several. ``ahead`` and ``ahead_audio`` are the speech that follows, a part of the
+    next chunk: a sentence that the cut has torn is heard once more with it.
     """
 
     index: int
@@ -44,6 +46,8 @@ class Chunk:
     options: DecodeOptions
     features: NDArray[np.float32] | None = field(default=None, repr=False, compare=False)
     model: str = ""
+    ahead: tuple[Piece, ...] = ()
+    ahead_audio: NDArray[np.float32] = field(default_factory=lambda: NOTHING, repr=False, compare=False)
 
     @property
     def start(self) -> float:
@@ -67,8 +71,8 @@ class Chunk:
 
     @property
     def clock(self) -> FileClock:
-        """What turns seconds of the chunk into seconds of the file."""
-        return FileClock(self.pieces)
+        """What turns seconds of the chunk, and of what follows it, into seconds of the file."""
+        return FileClock((*self.pieces, *self.ahead))
 
 
 def unit_name(index: int, language: str | None) -> str:
@@ -140,7 +144,8 @@ class ChunkResult:
     """What was heard in one chunk. Small, and the same after a round trip through JSON, so that it can be journalled.
 
     ``languages`` are the most probable languages if they were asked for, else empty. ``verdict`` says whether the
-    model found speech at all, and whether a loop had to be cut out of its words.
+    model found speech at all, and whether a loop had to be cut out of its words. ``heard_to``: the end of its last
+    segment in seconds of the file, if a sentence was torn at its end and so was heard on into the next chunk.
     """
 
     index: int
@@ -151,6 +156,7 @@ class ChunkResult:
     languages: tuple[tuple[str, float], ...]
     segments: tuple[Spoken, ...]
     verdict: Verdict = "speech"
+    heard_to: float | None = None
 
     @property
     def text(self) -> str:

@@ -33,7 +33,8 @@ def with_context(options: DecodeOptions, before: Sequence[Spoken]) -> DecodeOpti
 def said_before(chunk: Chunk, heard: Heard) -> list[Spoken]:
     """Return what the chunks before this one said in its channel, as far back as a prompt can reach.
 
-    A chunk in which the model repeated itself ends it: a loop would be carried on.
+    A chunk in which the model repeated itself ends it: a loop would be carried on. What a chunk has heard beyond its
+    end comes once more in this one.
     """
     said: list[Spoken] = []
     for index in range(chunk.index - 1, -1, -1):
@@ -42,5 +43,5 @@ def said_before(chunk: Chunk, heard: Heard) -> list[Spoken]:
             continue
         if result.verdict == "repetition" or sum(len(each.text) for each in said) >= CONTEXT_CHARACTERS:
             break
-        said[:0] = result.segments
+        said[:0] = [each for each in result.segments if result.heard_to is None or each.end <= chunk.start]
     return said

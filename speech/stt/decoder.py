@@ -23,7 +23,7 @@ from speech.stt.languages import KEPT
 from speech.stt.options import DecodeOptions
 from speech.stt.prompts import Prompts
 from speech.stt.rules import Attempt, best, compression_ratio, is_silence, judge, loop, without_loops, without_rounds
-from speech.stt.segments import Cutout, read
+from speech.stt.segments import LEAST_ADVANCE, PRECISION, Cutout, read
 from speech.stt.words import spread, timed_words
 
 LONGEST_OUTPUT = 448
@@ -31,6 +31,10 @@ BEST_OF = 5
 """Samples drawn for a row at a temperature above zero; the likeliest is kept."""
 MOST_WINDOWS = 6
 """Times that a chunk may be left in the middle and gone on with; only a model that rambles needs more."""
+AT_THE_CUT = 2 * PRECISION
+"""Seconds before a cut at which a word that ends there goes on: what is cut in a pause ends earlier."""
+UNHEARD = 1.0
+"""Seconds of speech after the last word of a window that are heard once more; silence is padded by less."""
 GUARD_NGRAM = 6
 """Tokens in a row that the pass against repetition does not let the model write twice."""
 
@@ -45,12 +49,17 @@ class Step:
 
 @dataclass
 class Row:
-    """A chunk on its way through the engine; ``offset`` is where its current window begins, in samples."""
+    """A chunk on its way through the engine.
+
+    ``offset`` is where its current window begins, in samples; ``audio`` is the window's: the chunk's own and, where the
+    model left that in the middle, from there on into what follows the chunk.
+    """
 
     place: int
     chunk: Chunk
     features: NDArray[np.float32]
     language: str
+    audio: NDArray[np.float32]
     languages: tuple[tuple[str, float], ...] = ()
     offset: int = 0
     windows: int = 1
@@ -60,6 +69,11 @@ class Row:
     @property
     def seconds(self) -> float:
         """Length of the current window."""
+        return len(self.audio) / RATE
+
+    @property
+    def own(self) -> float:
+        """Seconds of the current window that are not the next chunk's as well."""
         return (len(self.chunk.audio) - self.offset) / RATE
 
     @property
@@ -78,6 +92,7 @@ class Row:
             languages=self.languages,
             segments=tuple(self.segments),
             verdict=self.verdict,
+            heard_to=max((each.end for each in self.segments if each.end > self.chunk.end), default=None),
         )
 
 
@@ -124,6 +139,8 @@ class Decoder:
         self._extractor = extractor
         self.multilingual = bool(model.is_multilingual)  # cannot be asked of a model that is unloaded
         self.prompts = Prompts(tokenizer, multilingual=self.multilingual)
+        self.windows_again = 0
+        """Windows beyond each chunk's first: what a cut had torn, or the model had left out."""
 
     def bucket(self, chunk: Chunk) -> Hashable:
         """Return what rows of one batch must have in common.
@@ -160,7 +177,7 @@ class Decoder:
             features = log_mel(self._extractor, chunk.audio)
         language = chunk.options.language if self.multilingual else "en"
         nothing = np.zeros((self._extractor.mel_filters.shape[0], 0), np.float32)
-        return Row(place, chunk, nothing if features is None else features, language or "")
+        return Row(place, chunk, nothing if features is None else features, language or "", chunk.audio)
 
     def _run(self, rows: list[Row]) -> list[Row]:
         """Decode a window of each row of one bucket; return the rows that go on in a further window."""
@@ -242,12 +259,15 @@ class Decoder:
                 tokens = [token for token in tokens if token < tokenizer.eot]
             marks = {"timestamp_begin": tokenizer.timestamp_begin, "eot": tokenizer.eot}
             reading = read(tokens, seconds=row.seconds, resumable=row.windows < MOST_WINDOWS, **marks)
-            found = reading.cutouts
+            found = [cut for cut in reading.cutouts if not _torn(cut, row)]
             if attempt.looped:
                 found = [found[place] for place in without_rounds([cut.tokens for cut in found])]
+            resume = reading.resume
+            if resume is None and row.chunk.options.timestamps and found:
+                found, resume = _more_to_hear(found, row)
             cutouts.append(found)
-            resumed = row.offset + round((reading.resume or 0) * RATE)
-            if reading.resume and len(row.chunk.audio) - resumed >= SHORTEST:
+            resumed = row.offset + round((resume or 0) * RATE)
+            if resume and row.windows < MOST_WINDOWS and len(row.chunk.audio) - resumed >= SHORTEST:
                 unfinished.append((row, resumed))
         words = self._words(rows, cutouts, encoded)
         for row, attempt, found, timed in zip(rows, attempts, cutouts, words, strict=True):
@@ -257,7 +277,10 @@ class Decoder:
     def _resumed(self, row: Row, offset: int) -> Row:
         row.offset = offset
         row.windows += 1
-        row.features = log_mel(self._extractor, row.chunk.audio[offset:])
+        self.windows_again += 1
+        following = np.concatenate([row.chunk.audio[offset:], row.chunk.ahead_audio])
+        row.audio = following[: self._extractor.chunk_length * RATE]
+        row.features = log_mel(self._extractor, row.audio)
         return row
 
     def _words(self, rows: list[Row], cutouts: list[list[Cutout]], encoded: Encoded) -> list[list[list[Any]] | None]:
@@ -306,6 +329,24 @@ class Decoder:
                 temperature=attempt.temperature,
                 words=timed,
             )
+
+
+def _more_to_hear(found: list[Cutout], row: Row) -> tuple[list[Cutout], float | None]:
+    """Return the segments to keep of a window that the model says is finished, and where to go on if it is not.
+
+    Its last words reach to the cut, so they are not the last; or speech follows of which it said nothing.
+    """
+    last = found[-1]
+    if row.windows == 1 and row.chunk.ahead and last.end >= row.seconds - AT_THE_CUT and last.start >= LEAST_ADVANCE:
+        return found[:-1], last.start
+    if row.chunk.options.vad and row.own - last.end >= UNHEARD:
+        return found, last.end
+    return found, None
+
+
+def _torn(cut: Cutout, row: Row) -> bool:
+    """Say whether a segment belongs to the next chunk only, and may be torn where the look at that ends."""
+    return cut.start >= row.own and cut.end >= row.seconds - PRECISION
 
 
 def _ladder(options: DecodeOptions) -> list[Step]:

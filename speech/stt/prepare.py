@@ -134,6 +134,8 @@ class Preparation:
             channel=channel,
             pieces=cut.pieces,
             audio=cut.audio,
+            ahead=cut.ahead,
+            ahead_audio=cut.ahead_audio,
             options=self.options,
             model=self._model,
         )

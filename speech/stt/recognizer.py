@@ -185,6 +185,7 @@ class Recognizer:
             "load_seconds": model.load_seconds,
             "warmup_seconds": self.warmup_seconds,
             "weight_bytes": model.weight_bytes,
+            "windows_again": self.decoder.windows_again,
         }
 
     def _hear(self, work: list[_Work], batch_rows: int) -> None:

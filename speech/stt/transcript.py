@@ -9,6 +9,7 @@ from speech.stt.chunks import ChunkResult, Spoken, Word
 from speech.stt.languages import vote
 from speech.stt.prepare import Notice, Preparation
 from speech.stt.script import Converter, converter
+from speech.stt.seams import stitched
 
 NO_SPACES = frozenset({"zh", "yue", "ja", "th", "lo", "my", "km", "bo"})
 """Languages written without spaces between sentences."""
@@ -45,7 +46,7 @@ def assemble(preparation: Preparation, results: Iterable[ChunkResult]) -> Transc
     settled = preparation.vote or vote(heard)
     only = next((result.language for result in heard if result.language), "")  # a model that knows one language
     language = settled.language if settled else only
-    kept = _one_each(heard, language)
+    kept = stitched(_one_each(heard, language))
     convert = converter(options.script, language if options.task == "transcribe" else "en")
     spoken = [(result, segment) for result in kept for segment in result.segments]
     spoken.sort(key=lambda pair: (pair[1].start, pair[0].channel, pair[1].end))

@@ -32,6 +32,7 @@ results = st.builds(
     languages=st.lists(st.tuples(st.sampled_from(["zh", "en"]), numbers), max_size=3).map(tuple),
     segments=st.lists(segments, max_size=3).map(tuple),
     verdict=st.sampled_from(["speech", "no_speech", "repetition"]),
+    heard_to=st.none() | seconds,
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,13 @@ def test_the_context_of_a_chunk_is_what_was_said_before_it_in_its_channel() -> N
     assert texts(said_before(chunk(3), heard)) == ["壹。", "三。"]
     assert texts(said_before(chunk(2, channel=1), heard)) == ["另。"]
     assert texts(said_before(chunk(1, DecodeOptions(condition_on_previous_text=True)), heard)) == ["一。"]
+
+
+def test_what_a_chunk_has_heard_of_the_next_one_is_no_context_of_that() -> None:
+    one, torn = (replace(spoken(text), start=start, end=end) for text, start, end in (("一。", 0, 3), ("二。", 3, 7)))
+    heard = {"000000-zh": ChunkResult(0, 0, 0.0, 6.0, "zh", (), (one, torn), heard_to=7.0)}
+    after = Chunk(1, 0, (Piece(6 * RATE, 12 * RATE),), np.zeros(6 * RATE, np.float32), CARRYING)
+    assert texts(said_before(after, heard)) == ["一。"]
 
 
 def test_a_loop_is_not_carried_on_and_the_context_is_bounded() -> None:

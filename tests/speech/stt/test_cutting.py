@@ -55,6 +55,40 @@ def test_a_window_ends_at_the_longest_pause_near_its_end(talk: np.ndarray) -> No
     assert first.pieces[-1].last > 4 * len(word) + 3 * len(short) - RATE // 2
 
 
+def test_of_two_short_pauses_the_one_between_sentences_is_taken(talk: np.ndarray) -> None:
+    """A voice activity detector takes both for breaths of like length, or misses one."""
+    word = talk[int(2.75 * RATE) : int(4.4 * RATE)]
+    comma, stop = np.zeros(int(0.12 * RATE), np.float32), np.zeros(int(0.26 * RATE), np.float32)
+    audio = np.concatenate([word, comma, word, comma, word, comma, word, stop, word, comma] * 2)
+    sentence = 4 * len(word) + 3 * len(comma)
+    first, *_ = cuts_of(SpeechCutter(10.0), audio, RATE)
+
+    assert sentence < first.pieces[-1].last < sentence + len(stop)
+
+
+def test_pauses_beyond_what_parts_sentences_do_not_empty_the_windows(talk: np.ndarray) -> None:
+    word = talk[int(2.75 * RATE) : int(4.4 * RATE)]
+    pauses = [np.zeros(int(seconds * RATE), np.float32) for seconds in (0.7, 0.5)] * 20
+    audio = np.concatenate([part for pause in pauses for part in (word, pause)])
+    cuts = cuts_of(SpeechCutter(30.0), audio, RATE)
+
+    assert all(len(cut.audio) > 27.5 * RATE for cut in cuts[:-1]), "not by more than a sentence"
+
+
+@pytest.mark.parametrize("cutter", [SpeechCutter, PauseCutter])
+def test_a_window_knows_what_follows_it(talk: np.ndarray, cutter: type[SpeechCutter | PauseCutter]) -> None:
+    cuts = cuts_of(cutter(10.0), np.concatenate([talk, talk]), RATE)
+
+    assert len(cuts) > 5
+    for cut, *rest in zip(cuts, cuts[1:], cuts[2:], strict=False):
+        following = np.concatenate([each.audio for each in rest])
+        assert len(cut.ahead_audio) == 5 * RATE or len(following) < 5 * RATE
+        assert np.array_equal(cut.ahead_audio[: len(following)], following[: len(cut.ahead_audio)])
+        assert sum(len(piece) for piece in cut.ahead) == len(cut.ahead_audio)
+        assert cut.ahead[0].first >= cut.pieces[-1].last
+    assert not cuts[-1].ahead
+
+
 @settings(max_examples=30, deadline=None)
 @given(seconds=st.floats(0.02, 70), seed=st.integers(0, 99), block=st.integers(160, 200_000))
 def test_without_speech_detection_nothing_is_left_out(seconds: float, seed: int, block: int) -> None:
@@ -73,5 +107,5 @@ def test_what_is_held_does_not_grow_with_the_file(talk: np.ndarray) -> None:
     for _ in range(6):
         for begin in range(0, len(talk), 4 * RATE):
             cutter.feed(talk[begin : begin + 4 * RATE])
-        held.append(sum(len(block) for block in cutter._tape._blocks))
+        held.append(sum(len(block) for block in cutter._tape._blocks) + cutter._packed())
     assert max(held) < 30 * RATE
