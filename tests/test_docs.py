@@ -138,14 +138,21 @@ def test_the_page_of_the_api_names_every_call_and_every_option(language):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("page", ["text-front-end.md", "text-front-end.zh.md"])
-def test_the_example_of_the_front_end_runs_as_it_stands(page):
-    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / page).read_text("utf-8"), re.DOTALL)
+@pytest.mark.parametrize(
+    ("name", "said"),
+    {
+        "text-front-end": ("约3/4的人", "800", "好吗", "emotion_happy"),
+        "questions": (" s", "房子里住着三个孩子和一只小猫。", "请打开书，看第十三页。"),
+    }.items(),
+)
+@pytest.mark.parametrize("ending", [".md", ".zh.md"])
+def test_an_example_of_the_library_runs_as_it_stands(name, said, ending):
+    [code] = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / (name + ending)).read_text("utf-8"), re.DOTALL)
     done = subprocess.run(
         [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert [word for word in ("约3/4的人", "800", "好吗", "emotion_happy") if word not in done.stdout] == []
+    assert [word for word in said if word not in done.stdout] == []
 
 
 # --- the results
