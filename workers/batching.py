@@ -1,7 +1,8 @@
 """The batch scheduler: many threads hand in units, one engine thread owns the model and runs them in padded batches.
 
 A unit is one row of a batch (a sentence, a speech chunk). Which units share the next batch is decided when the engine
-is free, by priority, then fair share between jobs, then length (see ``waiting`` and ``selection``).
+is free, by priority, then fair share between jobs, then length (see ``waiting`` and ``selection``). An engine that
+hands out rows one by one (see ``engine``) is free for what is more urgent between any two of them.
 
 What can go wrong in an engine run, and what follows:
 
@@ -16,11 +17,12 @@ import logging
 import math
 import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
 from typing import Generic, TypeVar
 
 from jobs.tracing import batched
+from workers.attempt import Attempt, padded_cost
 from workers.clock import Clock
 from workers.engine import Engine, EngineLife
 from workers.faults import DeadlinePassed, EngineBroken, SchedulerStopped, is_fatal, is_out_of_memory
@@ -32,9 +34,6 @@ from workers.waiting import Unit, WaitingRoom
 __all__ = ["BatchScheduler", "Clock", "DeadlinePassed", "Engine", "EngineBroken", "SchedulerStopped"]
 
 logger = logging.getLogger(__name__)
-
-_LONE_MEMORY_FAILURES = 3  # in a row: memory is short for everything, and only a new process gets it back
-
 P = TypeVar("P")
 R = TypeVar("R")
 
@@ -82,7 +81,6 @@ class BatchScheduler(Generic[P, R]):
         self._stopping = False
         self._dropping = False
         self._broken: BaseException | None = None
-        self._lone_memory_failures = 0
         self._load_seconds: float | None = None
         self._running_since: float | None = None
         self._last_progress = self._clock.now()
@@ -110,7 +108,6 @@ class BatchScheduler(Generic[P, R]):
             self._dropping |= not drain
             self._changed.notify_all()
         if self._thread.ident is None:
-            self._state = "stopped"
             self._fail_waiting()
             return True
         if self._thread is not threading.current_thread():
@@ -180,7 +177,6 @@ class BatchScheduler(Generic[P, R]):
             while self._work():
                 pass
             self._life.unload()
-            self._state = "stopped"
             self._fail_waiting()
         except BaseException as error:  # noqa: BLE001 - whatever it is, nobody may wait for this thread any more
             self._break(error)
@@ -195,12 +191,7 @@ class BatchScheduler(Generic[P, R]):
             self._life.unload()
             return True
         self._load()
-        with self._changed:
-            late = self._room.expire(self._clock.now())
-            self._meter.expired += len(late)
-            batch = self._begin(self._room.take(self._limits.current))
-        for unit in late:
-            unit.end(DeadlinePassed("the deadline passed while the unit waited for its batch"))
+        batch = self._next_batch()
         if batch:
             self._run(batch)
         return True
@@ -226,6 +217,16 @@ class BatchScheduler(Generic[P, R]):
         self._state = "running"
         return True
 
+    def _next_batch(self, before: int | None = None) -> list[Unit[P, R]]:
+        """Take the next batch (of units more urgent than ``before``), and fail what has waited too long."""
+        with self._changed:
+            late = self._room.expire(self._clock.now())
+            self._meter.expired += len(late)
+            batch = self._begin(self._room.take(self._limits.current, before))
+        for unit in late:
+            unit.end(DeadlinePassed("the deadline passed while the unit waited for its batch"))
+        return batch
+
     def _begin(self, units: list[Unit[P, R]]) -> list[Unit[P, R]]:
         """Mark units as running (the lock held), leaving out what was cancelled at the last moment."""
         now = self._clock.now()
@@ -246,85 +247,88 @@ class BatchScheduler(Generic[P, R]):
 
     def _run(self, batch: list[Unit[P, R]]) -> None:
         parts = [batch]
-        while parts:
+        while parts and not self._dropping:
             part = parts.pop()
             parts += self._attempt(part)
-            if self._dropping:
-                break
-        for unit in list(self._in_hand):
-            self._fail(unit, SchedulerStopped("the scheduler was stopped while it looked for a bad unit"))
+        for unit in [unit for unit in batch if unit in self._in_hand]:
+            self._fail(unit, SchedulerStopped("the scheduler was stopped before it ended the unit"))
 
     def _attempt(self, part: list[Unit[P, R]]) -> list[list[Unit[P, R]]]:
         """Run some units in one batch; returns the parts in which to try them again, the next one last."""
-        started = self._running_since = self._clock.now()
-        outcome = self._call_engine(part)
-        if isinstance(outcome, BaseException):
-            traceback.clear_frames(outcome.__traceback__)  # they hold the tensors of the batch
-            with self._changed:
-                self._meter.ran_in_vain(self._end_run(started))
-            return self._after_failure(part, outcome)
-        with self._changed:
-            self._limits.succeeded(_padded(part), len(part))
-            failed = sum(isinstance(result, Exception) for result in outcome)
-            costs, seconds = [unit.cost for unit in part], self._end_run(started)
-            self._meter.ran(costs, seconds, failed=failed)
-        batched([unit.job for unit in part], seconds)
-        self._lone_memory_failures = 0
-        for unit, result in zip(part, outcome, strict=True):
+        attempt = Attempt(self._engine, part, self._clock)
+        self._running_since = attempt.began
+        for unit, result in attempt:
+            if not attempt.left:
+                self._count(attempt)  # first, so that whoever has all results finds them counted
             del self._in_hand[unit]
             unit.end(result)
-        return []
+            if attempt.streams and attempt.left:
+                self.beat()
+                attempt.aside += self._let_pass(min(unit.priority for unit in attempt.left))
+                self._running_since = attempt.began
+                if self._dropping:
+                    break
+        if not attempt.left:
+            return []
+        self._count(attempt)
+        return [] if attempt.error is None else self._after_failure(attempt, attempt.error)
 
-    def _call_engine(self, part: list[Unit[P, R]]) -> "Sequence[R | Exception] | BaseException":
-        """Return the results, or what was raised: whoever catches an error keeps its frames alive."""
-        try:
-            results = self._engine.run([unit.payload for unit in part])
-        except BaseException as error:  # noqa: BLE001 - fatal ones are raised again, the others belong to units
-            return error
-        if len(results) != len(part):
-            return RuntimeError(f"the engine gave {len(results)} results for {len(part)} units")
-        return results
+    def _let_pass(self, priority: int) -> float:
+        """Run, between two rows of a long batch, what is more urgent than its remaining rows; returns the seconds."""
+        began = self._clock.now()
+        while not self._dropping and (batch := self._next_batch(before=priority)):
+            self._run(batch)
+        return self._clock.now() - began
 
-    def _after_failure(self, part: list[Unit[P, R]], error: BaseException) -> list[list[Unit[P, R]]]:
+    def _count(self, attempt: Attempt[P, R]) -> None:
+        """Note that an engine run is over: of what had results, and of what did not."""
+        done = attempt.done
+        with self._changed:
+            seconds = self._end_run(attempt)
+            if done:
+                self._limits.succeeded(padded_cost(done), len(done))
+                self._meter.ran([unit.cost for unit in done], seconds, failed=attempt.failed)
+            if attempt.error is not None:
+                self._meter.ran_in_vain(0.0 if done else seconds)
+        batched([unit.job for unit in done], seconds)
+
+    def _after_failure(self, attempt: Attempt[P, R], error: BaseException) -> list[list[Unit[P, R]]]:
+        traceback.clear_frames(error.__traceback__)  # they hold the tensors of the batch
         if self._out_of_memory(error):
-            self._make_room(part, error)
+            self._make_room(attempt, error)
             return []
         if self._fatal(error):
             raise error
-        if len(part) == 1:
-            self._fail(part[0], error)
+        left = attempt.left
+        if len(attempt.units) == 1:
+            self._fail(left[0], error)
             return []
-        logger.warning("a batch of %d failed and is split: %s: %s", len(part), type(error).__name__, error)
-        middle = len(part) // 2
-        return [part[middle:], part[:middle]]
+        logger.warning("a batch of %d failed and is split: %s: %s", len(attempt.units), type(error).__name__, error)
+        middle = len(left) // 2
+        return [part for part in (left[middle:], left[:middle]) if part]
 
-    def _make_room(self, part: list[Unit[P, R]], error: BaseException) -> None:
+    def _make_room(self, attempt: Attempt[P, R], error: BaseException) -> None:
         """After running out of memory: lower the limits and let the units wait again; a lone one fails."""
+        units = attempt.units
         with self._changed:
             self._meter.out_of_memory += 1
-            self._limits.shrink(_padded(part), len(part))
-            limits = self._limits.current
-        logger.warning(
-            "out of memory with %d rows of cost %d: the limits are now %d rows and a cost of %d",
-            *(len(part), part[0].cost, limits.max_rows, limits.max_cost),
-        )
+            self._limits.shrink(padded_cost(units), len(units))
         self._life.trim()
-        if len(part) == 1:
-            self._lone_memory_failures += _padded(part) <= self._limits.configured.max_cost
-            if self._lone_memory_failures >= _LONE_MEMORY_FAILURES:
+        if len(units) == 1:
+            if self._limits.hopeless:
                 raise error
-            self._fail(part[0], error)
+            self._fail(units[0], error)
             return
         with self._changed:
-            for unit in part:
+            for unit in attempt.left:
                 del self._in_hand[unit]
                 self._room.add(unit, again=True)
 
-    def _end_run(self, started: float) -> float:
+    def _end_run(self, attempt: Attempt[P, R]) -> float:
         """Note (the lock held) that an engine run is over, and return its seconds."""
         self._last_progress = self._clock.now()
         self._running_since = None
-        self._last_run = self._last_progress - started
+        self._last_run = attempt.seconds
         return self._last_run
 
     def _fail(self, unit: Unit[P, R], error: BaseException) -> None:
@@ -363,6 +367,7 @@ class BatchScheduler(Generic[P, R]):
 
     def _fail_waiting(self) -> None:
         with self._changed:
+            self._state = "stopped"
             units = self._room.throw_out_all()
         for unit in units:
             unit.end(SchedulerStopped("the scheduler was stopped before it ran this unit"))
@@ -393,7 +398,3 @@ class BatchScheduler(Generic[P, R]):
             self._meter.cancelled += 1
             self._changed.notify_all()
             return True
-
-
-def _padded(units: list[Unit[P, R]]) -> int:
-    return max(unit.cost for unit in units) * len(units)

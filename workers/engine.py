@@ -1,6 +1,6 @@
 """What the batch scheduler asks of an engine."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, Protocol, TypeVar
 
 P_contra = TypeVar("P_contra", contravariant=True)
@@ -20,8 +20,15 @@ class Engine(Protocol[P_contra, R_co]):
     def bucket(self, payload: P_contra) -> Hashable:
         """Say what rows must have in common to share a batch; there should be few different ones."""
 
-    def run(self, payloads: Sequence[P_contra]) -> "Sequence[R_co | Exception]":
-        """Return one result for each payload, in order. An exception raised splits the batch."""
+    def run(
+        self, payloads: Sequence[P_contra]
+    ) -> "Sequence[R_co | Exception] | Iterator[tuple[int, R_co | Exception]]":
+        """Return one result for each payload, in order. An exception raised splits the batch.
+
+        Where rows are done one after the other, an iterator of the places of payloads and their results instead. Each
+        result is handed on at once, and between two of them units that are more urgent than what is left get a run of
+        their own, which the engine must bear. The most urgent payloads come first.
+        """
 
 
 class EngineLife:

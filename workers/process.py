@@ -7,6 +7,7 @@ owns the model. Beside them live the lease keeper, the sweeper, the watchdog and
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
 import threading
@@ -103,7 +104,7 @@ class WorkerProcess:
 
                 voices = VoiceEngine(settings)
                 rows = voices.good_rows(self._arithmetic_threads)
-                speaking = self._add_engine(voices, settings.tts_batch_frames, rows)
+                speaking = self._add_engine(voices, settings.tts_batch_frames, rows, math.inf)
                 window = 2 * rows
                 turns = Turns(enough=CANDIDATES * rows, writers=max(1, count_cores() - self._arithmetic_threads))
                 texts = Speaker(voices, speaking, self.store, self.reusing, window)
@@ -125,12 +126,15 @@ class WorkerProcess:
 
                 self.handlers |= parent_handlers(Family(self.ledger, self.queries, self.broker), self.store, settings)
 
-    def _add_engine(self, engine: WorkerEngine, max_cost: int, max_rows: int) -> BatchScheduler[Any, Any]:
+    def _add_engine(
+        self, engine: WorkerEngine, max_cost: int, max_rows: int, max_stretch: float = 3.0
+    ) -> BatchScheduler[Any, Any]:
         self.engine = engine
         self.scheduler = BatchScheduler(
             engine,
             max_cost=max_cost,
             max_rows=max_rows,
+            max_stretch=max_stretch,
             linger_seconds=self.settings.linger_ms / 1000,
             name=f"{self.kind}-engine",
             idle_unload_seconds=self.settings.idle_unload_seconds or None,

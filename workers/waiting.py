@@ -196,14 +196,18 @@ class WaitingRoom(Generic[P, R]):
         """Whether some bucket has enough for a full batch."""
         return any(self.fills(bucket, limits) for bucket in self._rows)
 
-    def take(self, limits: Limits) -> list[Unit[P, R]]:
-        """Remove and return the next batch, longest unit first; empty when nothing waits."""
-        if not self._ranks:
+    def take(self, limits: Limits, before: int | None = None) -> list[Unit[P, R]]:
+        """Remove and return the next batch, by priority, longest unit first; empty when nothing waits.
+
+        ``before``: only of units that are more urgent than this priority.
+        """
+        ranks = sorted(rank for rank in self._ranks if before is None or rank < before)
+        if not ranks:
             return []
-        bucket = self._ranks[min(self._ranks)].top().bucket
+        bucket = self._ranks[ranks[0]].top().bucket
         room = max(limits.max_rows, min(_WINDOWS * limits.max_rows, _MOST_CANDIDATES))
         window: list[Unit[P, R]] = []
-        for priority in sorted(self._ranks):
+        for priority in ranks:
             window += self._ranks[priority].pop(bucket, room - len(window))
         picked = set(choose([u.cost for u in window], [u.priority for u in window], limits))
         for i, unit in enumerate(window):
@@ -212,7 +216,7 @@ class WaitingRoom(Generic[P, R]):
         batch = [window[i] for i in sorted(picked)]
         for unit in batch:
             self._leave(unit, served=True)
-        return sorted(batch, key=lambda unit: -unit.cost)
+        return sorted(batch, key=lambda unit: (unit.priority, -unit.cost))
 
     def throw_out(self, unit: Unit[P, R]) -> None:
         """Remove a waiting unit; its entry may stay in a line until it comes to the top."""

@@ -8,8 +8,9 @@ one thread. Rows depend on nothing but themselves, so no thread need ever wait f
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from threading import Barrier
 from typing import TypeVar
 
@@ -28,12 +29,43 @@ class Crew:
 
     def map(self, work: Callable[[T], R], items: Sequence[T]) -> list[R]:
         """Return ``work`` of each item, in order, the first ones begun first; raises what one of them raises."""
-
-        def alone(item: T) -> R:
-            with torch.inference_mode():  # a mode of the thread
-                return work(item)
-
+        alone = _in_inference_mode(work)
         return [alone(item) for item in items] if self._pool is None else list(self._pool.map(alone, items))
+
+    def each(self, work: Callable[[T], R], items: Sequence[T]) -> Iterator[tuple[int, R]]:
+        """Yield the place and ``work`` of each item as it is done; raises what one of them raises.
+
+        They are begun in order, one a core. The next one is begun before a result is handed out, so the cores do not
+        wait for whoever takes it; but no more than that, so who needs them in between waits for one item at most.
+        """
+        alone = _in_inference_mode(work)
+        if self._pool is None:
+            yield from ((place, alone(item)) for place, item in enumerate(items))
+            return
+        waiting = enumerate(items)
+        running: dict[Future[R], int] = {}
+
+        def begin(count: int) -> None:
+            for place, item in itertools.islice(waiting, count):
+                running[pool.submit(alone, item)] = place
+
+        pool = self._pool
+        begin(self.count)
+        while running:
+            done = wait(running, return_when=FIRST_COMPLETED).done.pop()
+            place = running.pop(done)
+            begin(1)
+            yield place, done.result()
+
+
+def _in_inference_mode(work: Callable[[T], R]) -> Callable[[T], R]:
+    """Return ``work`` in the mode without gradients, which is one of the thread."""
+
+    def alone(item: T) -> R:
+        with torch.inference_mode():
+            return work(item)
+
+    return alone
 
 
 def _one_core_threads(count: int) -> ThreadPoolExecutor:

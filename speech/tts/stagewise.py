@@ -10,7 +10,7 @@ that overlap by the whole network's context, and run in batches (:mod:`speech.tt
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import torch
 from torch import Tensor
@@ -25,16 +25,18 @@ LEAST_PIECE = 4
 _ALONE = Crew(1)
 
 
-def run_rows(
-    generator: Generator, mels: Sequence[Tensor], excitations: Sequence[Tensor | None], crew: Crew
-) -> list[Tensor]:
-    """Return samples of each mel [mels, frames]."""
+def each_row(
+    generator: Generator, mels: Sequence[Tensor], excite: Callable[[int], Tensor | None], crew: Crew
+) -> Iterator[tuple[int, Tensor]]:
+    """Yield the number and the samples of each mel [mels, frames] as they are made; begun in order.
+
+    ``excite`` gives a row its excitation [samples] (NSF) or None.
+    """
     if len(mels) < 2 * crew.count:
-        return [run_stagewise(generator, mel, one, crew=crew) for mel, one in zip(mels, excitations, strict=True)]
-    longest_first = sorted(range(len(mels)), key=lambda n: -mels[n].shape[1])
-    made = crew.map(lambda n: run_stagewise(generator, mels[n], excitations[n]), longest_first)
-    waves = dict(zip(longest_first, made, strict=True))
-    return [waves[n] for n in range(len(mels))]
+        for number, mel in enumerate(mels):
+            yield number, run_stagewise(generator, mel, excite(number), crew=crew)
+        return
+    yield from crew.each(lambda number: run_stagewise(generator, mels[number], excite(number)), range(len(mels)))
 
 
 def run_stagewise(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
@@ -16,7 +16,7 @@ from speech.tts import tensorrt
 from speech.tts.checkpoint import NetworkFiles
 from speech.tts.crew import Crew
 from speech.tts.source import HarmonicSource
-from speech.tts.stagewise import run_rows
+from speech.tts.stagewise import each_row
 from speech.tts.vocoder import Generator, load_vocoder
 from speech.tts.windows import WindowRunner, Windows
 
@@ -65,31 +65,38 @@ class Vocoder:
         """Return how many parameters the generator has."""
         return sum(one.numel() for one in self.generator.parameters())
 
-    @torch.inference_mode()
     def __call__(self, mels: Sequence[Tensor], seeds: Sequence[int]) -> list[NDArray[np.float32]]:
         """Return audio float32 [samples] in -1..1 of mels [frames, channels]; no frames give no samples."""
+        waves = dict(self.each(mels, seeds))
+        return [waves[number] for number in range(len(mels))]
+
+    @torch.inference_mode()
+    def each(self, mels: Sequence[Tensor], seeds: Sequence[int]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+        """Yield the number and the audio of each mel: on a CPU one by one, on a GPU when all are done."""
         placed = [mel.to(self.device.torch_name) for mel in mels]
         speaking = [number for number, mel in enumerate(placed) if len(mel)]
+        for number in sorted(set(range(len(mels))).difference(speaking)):
+            yield number, np.zeros(0, dtype=np.float32)
+        if not speaking:
+            return
         inputs = [placed[number][:, : self.generator.mels].t().to(self.dtype) for number in speaking]
-        excitations = None
-        if self.source is not None:
-            excitations = self.crew.map(lambda number: self._excitation(placed[number], seeds[number]), speaking)
-        waves = [np.zeros(0, dtype=np.float32) for _ in mels]
-        for number, wave in zip(speaking, self._run(inputs, excitations), strict=True):
-            waves[number] = wave.to(torch.float32).cpu().numpy()
-        return waves
+
+        def excite(row: int) -> Tensor | None:
+            return None if self.source is None else self._excitation(placed[speaking[row]], seeds[speaking[row]])
+
+        for row, wave in self._rows(inputs, excite):
+            yield speaking[row], wave.to(torch.float32).cpu().numpy()
 
     def _excitation(self, mel: Tensor, seed: int) -> Tensor:
         assert self.source is not None
         made: Tensor = self.source(mel[:, -2], mel[:, -1], *self.source.draw(len(mel), seed))
         return made.to(self.dtype)
 
-    def _run(self, mels: list[Tensor], excitations: list[Tensor] | None) -> list[Tensor]:
-        if not mels:
-            return []
-        if self.windows is not None:
-            return self.windows.run(self.runner, mels, excitations)
-        return run_rows(self.generator, mels, excitations or [None] * len(mels), self.crew)
+    def _rows(self, mels: list[Tensor], excite: Callable[[int], Tensor | None]) -> Iterator[tuple[int, Tensor]]:
+        if self.windows is None:
+            return each_row(self.generator, mels, excite, self.crew)
+        excitations = [made for row in range(len(mels)) if (made := excite(row)) is not None]
+        return iter(enumerate(self.windows.run(self.runner, mels, excitations or None)))
 
 
 def load_vocoding(files: NetworkFiles, device: Device, precision: str, engine: str, crew: Crew) -> Vocoder:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -184,6 +184,18 @@ class Voice:
             TextError: a line cannot be read or uses symbols this voice does not have; ``detail`` names the line.
 
         """
+        spoken = dict(self._each(lines, longest_first=True))
+        return [spoken[n] for n in range(len(lines))]
+
+    def render_each(self, lines: Sequence[Line | str]) -> Iterator[tuple[int, Utterance]]:
+        """Speak one batch as `render` does; yield the number and the utterance of each line when it is done.
+
+        On a CPU the vocoder, nine tenths of the work, makes rows one by one in the order given. Between two of them
+        this voice may be used for something else.
+        """
+        return self._each(lines, longest_first=False)
+
+    def _each(self, lines: Sequence[Line | str], *, longest_first: bool) -> Iterator[tuple[int, Utterance]]:
         acoustic, vocoder = self._needed_acoustic(), self._needed_vocoder()
         made = [line if isinstance(line, Line) else Line(line) for line in lines]
         spoken = self._speak(self._encode(made))
@@ -191,11 +203,14 @@ class Voice:
         symbols = sum(len(one.durations) for one in spoken)
         if symbols and frames:
             self._frames_per_symbol += 0.1 * (frames / symbols - self._frames_per_symbol)
-        audio = vocoder([acoustic.denormalise(one.mel) for one in spoken], [line.seed for line in made])
-        return [
-            Utterance(wave, one.durations.astype(np.int32), vocoder.hop_length, vocoder.sample_rate)
-            for one, wave in zip(spoken, audio, strict=True)
-        ]
+        order = list(range(len(made)))
+        if longest_first:
+            order.sort(key=lambda n: -len(spoken[n].mel))
+        mels = [acoustic.denormalise(spoken[n].mel) for n in order]
+        for place, wave in vocoder.each(mels, [made[n].seed for n in order]):
+            number = order[place]
+            durations = spoken[number].durations.astype(np.int32)
+            yield number, Utterance(wave, durations, vocoder.hop_length, vocoder.sample_rate)
 
     def acoustic(self, lines: Sequence[Line | str]) -> list[NDArray[np.float32]]:
         """Return normalised mels float32 [frames, mels] of each line, before f0 denormalisation."""

@@ -1,10 +1,16 @@
-"""The real worker, whose engine breaks on command: the speed of a sentence says how."""
+"""The real worker, whose engine breaks on command: the speed of a sentence says how.
+
+It also writes down every sentence that it begins (tests/e2e/counting_app.py) and, in a file beside that one, the
+beginning and the end of every batch by the machine's clock.
+"""
 
 import os
 import signal
 import threading
+import time
+from pathlib import Path
 
-from workers.app import app
+from tests.e2e.counting_app import app
 from workers.voices import VoiceEngine
 
 __all__ = ["app"]
@@ -21,7 +27,10 @@ def run(engine, payloads):
         threading.Event().wait()
     if BREAKS_CUDA in speeds:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
-    return render(engine, payloads)
+    begun = time.monotonic()
+    yield from render(engine, payloads)
+    with Path(os.environ["VOXQUEUE_TEST_SPOKEN"] + ".batches").open("a") as file:
+        file.write(f"{begun} {time.monotonic()}\n")
 
 
 VoiceEngine.run = run

@@ -216,16 +216,18 @@ class Model(RuleBasedStateMachine):
         assert set(found) == set(late)
         self.units = [each for each in self.units if each not in late]
 
-    @rule(max_cost=st.integers(20, 400), rows=st.integers(1, 20))
-    def take(self, max_cost, rows):
-        batch = self.room.take(Limits(max_cost, rows))
-        assert bool(batch) == bool(self.units)
+    @rule(max_cost=st.integers(20, 400), rows=st.integers(1, 20), before=st.none() | st.integers(0, 3))
+    def take(self, max_cost, rows, before):
+        batch = self.room.take(Limits(max_cost, rows), before)
+        allowed = [each for each in self.units if before is None or each.priority < before]
+        assert bool(batch) == bool(allowed)
         assert len(set(batch)) == len(batch)
         if not batch:
             return
-        assert min(each.priority for each in batch) == min(each.priority for each in self.units)
+        assert set(batch) <= set(allowed)
+        assert min(each.priority for each in batch) == min(each.priority for each in allowed)
         assert len({each.bucket for each in batch}) == 1
-        assert [each.cost for each in batch] == sorted((each.cost for each in batch), reverse=True)
+        assert batch == sorted(batch, key=lambda each: (each.priority, -each.cost))
         for each in batch:
             self.units.remove(each)  # raises if it was not there
         self.taken = batch

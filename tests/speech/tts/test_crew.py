@@ -1,49 +1,49 @@
-"""Work shared out among cores: every row once, even shares, errors as they are, threads of one core each."""
+"""Cores that work side by side hand out what is done, begin in order, and never begin more than they can do."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
-from speech.tts.crew import Crew, share_out
+from speech.tts.crew import Crew
 
-
-@given(st.lists(st.integers(0, 500), max_size=80), st.integers(1, 9))
-def test_every_row_is_in_one_share_and_shares_are_even(sizes, parts):
-    shares = share_out(sizes, parts)
-    assert sorted(number for share in shares for number in share) == list(range(len(sizes)))
-    assert len(shares) == min(parts, len(sizes))
-    assert all(shares)
-    loads = [sum(max(1, sizes[number]) for number in share) for share in shares]
-    assert not loads or max(loads) - min(loads) <= max(1, *sizes)
+PATIENCE = 30
 
 
-def test_threads_meet_and_each_computes_on_one_core():
-    meeting = threading.Barrier(3, timeout=30)
-
-    def work(item):
-        meeting.wait()
-        return item, torch.get_num_threads(), torch.is_inference_mode_enabled()
-
-    assert Crew(3).map(work, range(6)) == [(item, 1, True) for item in range(6)]
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_each_item_comes_once_with_its_place(count):
+    crew = Crew(count)
+    assert sorted(crew.each(lambda n: n * n, range(20))) == [(n, n * n) for n in range(20)]
+    assert list(crew.each(lambda n: n, [])) == []
 
 
-def test_other_threads_keep_their_number():
-    usual = torch.get_num_threads()
-    torch.set_num_threads(3)
-    try:
-        Crew(2)
-        with ThreadPoolExecutor(1) as another:
-            assert another.submit(torch.get_num_threads).result() == 3
-        assert torch.get_num_threads() == 3
-    finally:
-        torch.set_num_threads(usual)
+def test_a_result_is_handed_out_while_others_work_and_no_more_begin_than_there_are_cores():
+    begun, go_on = [], [threading.Event() for _ in range(5)]
+
+    def work(n):
+        begun.append(n)
+        assert go_on[n].wait(PATIENCE)
+        return n
+
+    each = Crew(2).each(work, range(5))
+    go_on[1].set()
+    assert next(each) == (1, 1)
+    assert set(begun) <= {0, 1, 2}
+    for event in go_on:
+        event.set()
+    assert sorted(each) == [(n, n) for n in (0, 2, 3, 4)]
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_what_one_raises_is_raised(count):
-    with pytest.raises(ZeroDivisionError):
-        Crew(count).map(lambda item: 1 // item, [1, 0, 1])
+@pytest.mark.parametrize("count", [1, 3])
+def test_what_is_raised_reaches_the_caller_and_the_cores_work_on(count):
+    crew = Crew(count)
+
+    def work(n):
+        if n == 2:
+            raise ValueError("odd")
+        return torch.is_inference_mode_enabled()
+
+    with pytest.raises(ValueError, match="odd"):
+        list(crew.each(work, range(4)))
+    assert sorted(crew.each(work, [0, 1])) == [(0, True), (1, True)]
+    assert crew.map(work, [0, 1]) == [True, True]

@@ -206,3 +206,15 @@ def test_texts_are_spoken_through_the_front_end(demo):
     assert len(second) > 8000
     with pytest.raises(TextError, match="text 2 of 2"):
         demo.synthesize(["你好。", "…"])
+
+
+def test_utterances_come_one_by_one_in_order_and_the_voice_may_speak_between_them(demo, lines):
+    wanted = demo.render(lines)
+    found = []
+    for number, utterance in demo.render_each(lines):
+        found.append(number)
+        assert np.array_equal(utterance.audio, wanted[number].audio)
+        if number == 1:
+            between = demo.render(lines[:2])
+            assert np.array_equal(between[0].audio, demo.render(lines[:1])[0].audio)
+    assert found == list(range(len(lines)))
