@@ -9,10 +9,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import click
 import pytest
 
 import app.factory  # noqa: F401 - first, or the operations find themselves half imported
+from app.cli import main as cli
 from app.operations import OPERATIONS
+from jobs.settings import Settings
 from jobs.specs import AudiobookSpec, STTSpec, TTSSpec
 
 ROOT = Path(__file__).parents[1]
@@ -153,6 +156,24 @@ def test_an_example_of_the_library_runs_as_it_stands(name, said, ending):
     )
     assert done.returncode == 0, done.stderr
     assert [word for word in said if word not in done.stdout] == []
+
+
+OF_OTHERS = {"VOXQUEUE_API_KEY", "VOXQUEUE_URL"} | set(
+    re.findall(
+        r"\bVOXQUEUE_\w+", "".join((ROOT / name).read_text("utf-8") for name in ("docker-compose.yml", "Procfile"))
+    )
+)
+"""Variables of the command line, of containers and of workers, which are no settings."""
+
+
+@pytest.mark.parametrize("path", texts(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_and_settings_that_a_text_names_exist(path):
+    text = path.read_text("utf-8")
+    settings = {f"VOXQUEUE_{name.upper()}" for name in Settings.model_fields}
+    named = set(re.findall(r"\b(VOXQUEUE_[A-Z_]*[A-Z])\b(?!_?…)", text))
+    commands = set(re.findall(r"(?:^|[`'$#]) ?voxqueue ([a-z]+)\b", text, re.MULTILINE))
+    assert sorted(named - settings - OF_OTHERS) == []
+    assert sorted(commands - set(cli.list_commands(click.Context(cli)))) == []
 
 
 # --- the results
