@@ -105,6 +105,7 @@ def measure(http: httpx.Client, sizes: tuple[int, ...], jobs: int) -> str:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--jobs", type=int, default=5, help="jobs of each kind")
+    parser.add_argument("--sentences", type=int, nargs="+", default=SIZES, help="of a text, one row each")
     parser.add_argument("--save", action="store_true", help="write the table into bench/RESULTS.md")
     asked = parser.parse_args()
     settings = {"VOXQUEUE_DEVICE": "cpu", "VOXQUEUE_SLOTS": "tts,stt,cpu"}
@@ -118,7 +119,7 @@ def main() -> int:
             for way in (whole, streamed, openai):
                 way(http, "\n".join(SENTENCES[-3:]), form)
         load = os.getloadavg()[0]
-        table = measure(http, SIZES, asked.jobs)
+        table = measure(http, tuple(asked.sentences), asked.jobs)
     note = (
         f"Seconds from the submit to the first sound, median of {asked.jobs} jobs, one at a time, demo voice, CPU. "
         "A job of one sentence has nothing to stream: it is sent when it is done. "

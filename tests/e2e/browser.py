@@ -57,7 +57,7 @@ def transcribe(page, *files):
 
 def submitted(page, button):
     """Press a submit button and return the card of the job that it makes."""
-    paths = ("/v1/tts", "/v1/stt", "/v1/audiobooks", "/v1/transcripts")
+    paths = ("/v1/tts", "/v1/stt", "/v1/audiobooks", "/v1/transcripts", "/v1/batches")
     wanted = lambda answer: answer.request.method == "POST" and urlsplit(answer.url).path in paths  # noqa: E731 - short
     with page.expect_response(wanted) as answer:
         page.click(button)

@@ -8,7 +8,7 @@ import pytest
 
 from app.stack import Stack, StackError
 from app.stack.environment import without_settings
-from tests.e2e.browser import ARGUMENTS, CHROMIUM
+from tests.e2e.browser import ARGUMENTS, CHROMIUM, Manners, open_context
 
 FLOWER_AUTH = ("tester", "of-voxqueue")
 READY_SECONDS = 180
@@ -60,6 +60,33 @@ def chromium():
         browser = playwright.chromium.launch(executable_path=str(CHROMIUM), args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def open_page(chromium, stack):
+    """Open the page with some settings of the browser; at the end, say what it did that it must not."""
+    opened = []
+
+    def build(**options):
+        context = open_context(chromium, **options)
+        page = context.new_page()
+        manners = Manners(page, stack.url)
+        opened.append((context, manners))
+        page.manners = manners
+        page.goto(stack.url)
+        page.wait_for_selector("#state[data-tone=good]")
+        return page
+
+    yield build
+    for context, _ in opened:
+        context.close()
+    for _, manners in opened:
+        assert manners.broken == []
+
+
+@pytest.fixture
+def page(open_page):
+    return open_page()
 
 
 @pytest.hookimpl(hookwrapper=True)

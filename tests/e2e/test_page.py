@@ -9,7 +9,7 @@ import srt
 import webvtt
 from axe_playwright_python.sync_playwright import Axe
 
-from tests.e2e.browser import Manners, job_id, open_context, speak, submitted, transcribe, until
+from tests.e2e.browser import job_id, speak, submitted, transcribe, until
 from tests.e2e.jobs import finish_all
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser, pytest.mark.slow]
@@ -19,33 +19,6 @@ TEXT = "今天是三月十七号。小红打开大门，看见了一件毛衣。
 LONG_TEXT = "\n".join((DEMO / "domain-sentences.txt").read_text("utf-8").splitlines() * 5)
 BROKEN_WAV = b"RIFF" + struct.pack("<I", 4000) + b"WAVEjunk" + bytes(range(256)) * 15
 NOW = "el => Number(el.querySelector('.word.now')?.dataset.start ?? -1)"
-
-
-@pytest.fixture
-def open_page(chromium, stack):
-    """Open the page with some settings of the browser; at the end, say what it did that it must not."""
-    opened = []
-
-    def build(**options):
-        context = open_context(chromium, **options)
-        page = context.new_page()
-        manners = Manners(page, stack.url)
-        opened.append((context, manners))
-        page.manners = manners
-        page.goto(stack.url)
-        page.wait_for_selector("#state[data-tone=good]")
-        return page
-
-    yield build
-    for context, _ in opened:
-        context.close()
-    for _, manners in opened:
-        assert manners.broken == []
-
-
-@pytest.fixture
-def page(open_page):
-    return open_page()
 
 
 def play(page, card):

@@ -1,11 +1,15 @@
 // The files that were chosen or dropped, each with a way to leave it out again.
 
 import { h, iconButton } from "./dom.js";
+import { pathOf } from "./dropped.js";
 import { bytes } from "./format.js";
+import { isList } from "./lists.js";
 
 export class Chosen {
-  constructor(list, onChange) {
+  // listKey: the words for what a list of much work is here.
+  constructor(list, onChange, listKey = "chosen.list") {
     this.files = [];
+    this.listKey = listKey;
     this.list = list;
     this.onChange = onChange;
   }
@@ -16,7 +20,7 @@ export class Chosen {
   }
 
   add(files) {
-    const same = (a, b) => a.name === b.name && a.size === b.size && a.lastModified === b.lastModified;
+    const same = (a, b) => pathOf(a) === pathOf(b) && a.size === b.size && a.lastModified === b.lastModified;
     this.set([...this.files, ...files.filter((file) => !this.files.some((other) => same(file, other)))]);
   }
 
@@ -26,9 +30,10 @@ export class Chosen {
         h(
           "li",
           {},
-          h("span", { class: "name" }, file.name),
+          h("span", { class: "name" }, pathOf(file)),
+          isList(file) ? h("span", { class: "hint what", t: this.listKey }) : null,
           h("span", { class: "hint" }, bytes(file.size)),
-          iconButton(["chosen.remove", { name: file.name }], "close", () => this.set(this.files.filter((other) => other !== file))),
+          iconButton(["chosen.remove", { name: pathOf(file) }], "close", () => this.set(this.files.filter((other) => other !== file))),
         ),
       ),
     );

@@ -4,8 +4,10 @@ import { upload } from "./api.js";
 import { Chosen } from "./chosen.js";
 import { calm, complainIn } from "./problems.js";
 import { byId, h, show } from "./dom.js";
+import { fromFolder, pathOf } from "./dropped.js";
 import { features } from "./features.js";
 import { languageName } from "./format.js";
+import { isList } from "./lists.js";
 import { remember, remembered } from "./storage.js";
 
 const LANGUAGES = ["zh", "en", "yue", "ja", "ko", "fr", "de", "es", "it", "pt", "ru", "ar", "hi", "vi", "th", "id"];
@@ -17,6 +19,12 @@ export function setUpListen({ onJob }) {
   picker.addEventListener("change", () => {
     chosen.add([...picker.files]);
     picker.value = "";
+  });
+  const folder = byId("listen-folder");
+  show(folder.parentElement, "webkitdirectory" in folder);
+  folder.addEventListener("change", () => {
+    chosen.add(fromFolder(folder.files));
+    folder.value = "";
   });
   setUpLanguages(byId("listen-language"));
 
@@ -61,7 +69,7 @@ function setUpLanguages(select) {
 }
 
 async function send(form, files, onProgress) {
-  const isHeap = files.length > 1 || /\.zip$/i.test(files[0].name);
+  const isHeap = files.length > 1 || /\.zip$/i.test(files[0].name) || isList(files[0]);
   if (isHeap && (await features()).heaps) {
     return [await upload("/v1/transcripts", body(form, files, "files"), onProgress)];
   }
@@ -82,6 +90,6 @@ function body(form, files, field) {
   if (form.elements.language.value) data.append("language", form.elements.language.value);
   if (form.elements.hotwords.value.trim()) data.append("hotwords", form.elements.hotwords.value.trim());
   if (form.elements.split.checked) data.append("channels", "split");
-  for (const file of files) data.append(field, file, file.name);
+  for (const file of files) data.append(isList(file) ? "manifest" : field, file, pathOf(file));
   return data;
 }

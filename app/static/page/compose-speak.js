@@ -1,10 +1,12 @@
 // A text to speech: the form, and a sample of it before the whole.
 
-import { submit } from "./api.js";
+import { submit, upload } from "./api.js";
+import { Chosen } from "./chosen.js";
 import { calm, complainIn } from "./problems.js";
-import { byId } from "./dom.js";
+import { byId, show } from "./dom.js";
 import { length, number } from "./format.js";
 import { say } from "./i18n.js";
+import { isList } from "./lists.js";
 import { setUpSample } from "./sample.js";
 import { remember, remembered } from "./storage.js";
 import { setUpVoiceForm, voiceFields } from "./voices.js";
@@ -39,6 +41,27 @@ export function setUpSpeak({ onJob }) {
     text.focus();
   });
 
+  // A list is a batch: each line has a text, a voice and a format of its own, so the form has none to choose.
+  const showList = ([file]) => {
+    calm("speak");
+    show(byId("speak-write"), !file);
+    show(byId("speak-sample"), !file);
+    if (file) form.querySelector("[type=submit]").focus({ preventScroll: true }); // the picker is not seen any more
+  };
+  const list = new Chosen(byId("speak-chosen"), showList, "chosen.batch");
+  const take = async (file) => {
+    if (isList(file)) return list.set([file]);
+    list.set([]);
+    text.value = decoded(await file.arrayBuffer());
+    text.dispatchEvent(new Event("input"));
+    text.focus();
+  };
+  const picker = byId("speak-file");
+  picker.addEventListener("change", () => {
+    if (picker.files.length) take(picker.files[0]);
+    picker.value = "";
+  });
+
   const fields = () => ({ text: text.value, ...voiceFields("speak") });
   setUpSample(byId("speak-sample"), fields);
 
@@ -47,7 +70,8 @@ export function setUpSpeak({ onJob }) {
   });
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
-    if (!text.value.trim()) {
+    const [file] = list.files;
+    if (!file && !text.value.trim()) {
       complainIn("speak", { code: "text_missing" });
       text.focus();
       return;
@@ -55,16 +79,38 @@ export function setUpSpeak({ onJob }) {
     const sending = form.querySelector("[type=submit]");
     sending.disabled = true;
     try {
-      const job = await submit("/v1/tts", fields());
-      text.value = "";
-      remember("draft", null);
+      onJob(await (file ? sendBatch(file) : submit("/v1/tts", fields())));
+      if (file) list.set([]);
+      else {
+        text.value = "";
+        remember("draft", null);
+        count();
+      }
       calm("speak");
-      count();
-      onJob(job);
     } catch (error) {
       complainIn("speak", error);
     } finally {
       sending.disabled = false;
+      show(byId("speak-upload"), false);
     }
   });
+  return { take };
+}
+
+// As UTF-8 if it is, else as GB 18030, which older programs write in China.
+function decoded(bytes) {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    return new TextDecoder("gb18030").decode(bytes);
+  }
+}
+
+function sendBatch(file) {
+  const bar = byId("speak-upload");
+  bar.value = 0;
+  show(bar, true);
+  const data = new FormData();
+  data.append("file", file, file.name);
+  return upload("/v1/batches", data, (part) => (bar.value = part));
 }

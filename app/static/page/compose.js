@@ -1,17 +1,21 @@
 // The forms: three tabs, and files dropped anywhere on the page go to the right one.
 
 import { byId, show } from "./dom.js";
+import { filesOf } from "./dropped.js";
 import { features } from "./features.js";
 import { setUpBook } from "./compose-book.js";
 import { setUpListen } from "./compose-listen.js";
+import { isBatch, isList } from "./lists.js";
 import { setUpSpeak } from "./compose-speak.js";
 import { refreshVoices } from "./voices.js";
 
 const TABS = ["speak", "listen", "book"];
 const BOOKS = /\.(epub|txt|md|markdown)$/i;
+const TEXTS = /\.(txt|md|markdown)$/i;
+const LONGEST_TEXT = 64 * 1024; // bytes; a longer one is a book
 
 export function setUpCompose({ onJob }) {
-  setUpSpeak({ onJob });
+  const speak = setUpSpeak({ onJob });
   const listen = setUpListen({ onJob });
   const book = setUpBook({ onJob });
   setUpTabs();
@@ -19,13 +23,23 @@ export function setUpCompose({ onJob }) {
   features().then((found) => {
     if (!found.books) show(byId("tab-book"), false);
   });
-  setUpDrops((files) => {
-    const name = files.length === 1 && BOOKS.test(files[0].name) && !byId("tab-book").hidden ? "book" : "listen";
+  setUpDrops(async (files) => {
+    const name = await placeOf(files);
     choose(name);
     if (name === "book") book.take(files[0]);
+    else if (name === "speak") speak.take(files[0]);
     else listen.take(files);
   });
   return { refresh: refreshVoices };
+}
+
+// A short text is spoken where texts are written, and is a book elsewhere, as a long one always is.
+async function placeOf(files) {
+  if (files.length !== 1) return "listen";
+  const [file] = files;
+  if (isList(file)) return (await isBatch(file)) ? "speak" : "listen";
+  if (TEXTS.test(file.name) && file.size <= LONGEST_TEXT && !byId("panel-speak").hidden) return "speak";
+  return BOOKS.test(file.name) && !byId("tab-book").hidden ? "book" : "listen";
 }
 
 function setUpTabs() {
@@ -75,10 +89,11 @@ function setUpDrops(take) {
   addEventListener("dragover", (event) => {
     if (holdsFiles(event)) event.preventDefault();
   });
-  addEventListener("drop", (event) => {
+  addEventListener("drop", async (event) => {
     if (!holdsFiles(event)) return;
     event.preventDefault();
     lift();
-    if (event.dataTransfer.files.length) take([...event.dataTransfer.files]);
+    const files = await filesOf(event.dataTransfer);
+    if (files.length) take(files);
   });
 }

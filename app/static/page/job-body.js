@@ -43,7 +43,7 @@ export class JobBody {
     this.drawn = drawn;
     this.stopSound?.();
     this.stopSound = null;
-    this.facts.replaceChildren(...warnings(job), ...files(job));
+    this.facts.replaceChildren(...reused(job), ...warnings(job), ...files(job));
     this.drawResult(job);
   }
 
@@ -131,6 +131,11 @@ function asked(job) {
   return job.input.text ? [h("blockquote", { class: "asked", lang: "zh" }, job.input.text)] : [];
 }
 
+// Nothing was done anew: what this job would have made was there.
+function reused(job) {
+  return job.output?.reused ? [h("p", { class: "hint", t: "job.reused.why" })] : [];
+}
+
 function warnings(job) {
   const found = job.output?.warnings ?? [];
   if (!found.length) return [];
@@ -151,7 +156,7 @@ function figures(job) {
   const { queued_seconds: queued, running_seconds: running, realtime_factor: factor } = job.metrics;
   const parts = [t("fact.queued", { length: length(queued) })];
   if (job.started_at) parts.push(t("fact.running", { length: length(running) }));
-  if (factor) parts.push(t("fact.factor", { n: number(1 / factor, 1) }));
+  if (factor && !job.output?.reused) parts.push(t("fact.factor", { n: number(1 / factor, 1) }));
   if (job.attempt > 1 && !isParent(job)) parts.push(t("fact.attempt", { n: job.attempt }));
   const { emotion, speed, voice, language, model } = job.input;
   for (const value of [voice, emotion, speed && speed !== 1 ? `${speed}×` : null, model, job.output?.language ?? language]) if (value) parts.push(value);

@@ -194,6 +194,7 @@ function metaOf(job) {
   const parts = [t(`kind.${job.kind}`)];
   const seconds = job.output?.duration_seconds;
   if (seconds) parts.push(length(seconds));
+  if (job.output?.reused) parts.push(t("job.reused"));
   if (job.children?.total) parts.push(t(`children.${job.kind}`, { n: job.children.total }));
   parts.push(ago(job.finished_at ?? job.created_at));
   return parts.join(" · ");

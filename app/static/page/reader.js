@@ -31,7 +31,8 @@ export async function showSpeech(place, job) {
       onSeek: (start) => player.playFrom(start),
       onToggle: () => player.toggle(),
     });
-    place.replaceChildren(player.element, spoken.element, h("p", { class: "hint keys", t: "reader.keys" }));
+    const keys = h("p", { class: "hint" }, h("span", { t: "reader.click" }), " ", h("span", { class: "by-keys", t: "reader.keys" }));
+    place.replaceChildren(player.element, spoken.element, keys);
   } else {
     place.replaceChildren(player.element, ...(job.input.text ? [h("blockquote", { class: "asked", lang: "zh" }, job.input.text)] : []));
   }

@@ -68,7 +68,7 @@ class Transcript {
     return [
       this.player?.element ?? withoutSound("transcript.no-sound"),
       this.spoken.element,
-      h("p", { class: "hint keys", t: "transcript.keys" }),
+      h("p", { class: "hint", t: "transcript.keys" }),
       h("div", { class: "export", role: "group", label: "transcript.export" }, ...Object.keys(WRITERS).map((kind) => this.exporter(kind))),
     ];
   }
