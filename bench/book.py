@@ -339,7 +339,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--characters", type=int, default=300_000)
     parser.add_argument("--chapters", type=int, default=100)
-    parser.add_argument("--engine-sentences", type=int, default=600, help="sentences for each pass of the engine alone")
+    parser.add_argument("--engine-sentences", type=int, default=300, help="sentences for each pass of the engine alone")
     parser.add_argument("--every", type=float, default=5.0, help="seconds between interactive one-liners")
     parser.add_argument("--kill-every", type=float, default=0.0, help="seconds between SIGKILLs of the TTS worker")
     parser.add_argument("--format", default="m4a", help="of the chapters")
