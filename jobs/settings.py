@@ -116,7 +116,7 @@ class Settings(BaseSettings):
     tts_batch_frames: int = Field(default=48_000, gt=0)
     """Cost limit of a TTS batch: rows × longest row, in mel frames. Too low: idle GPU; too high: out of memory."""
     tts_batch_rows: int = Field(default=64, gt=0)
-    """Most sentences of a TTS batch. On a CPU at most 8 for each thread: more gain nothing and keep others waiting."""
+    """Most sentences of a TTS batch. On a CPU at most 16 for each thread: more gain little and keep others waiting."""
     stt_batch_rows: int = Field(default=16, gt=0)
     """Most chunks (≤ 30 s) of an STT batch."""
     linger_ms: float = Field(default=15, ge=0)
