@@ -79,7 +79,7 @@ def _card(match: re.Match[str]) -> list[Piece]:
 
 
 def _china(match: re.Match[str]) -> list[Piece]:
-    return [spoken("加 八六|", *match.span())]
+    return [spoken("加 八六|", match.start(), match.start() + 3)]
 
 
 def _jet(match: re.Match[str]) -> list[Piece]:

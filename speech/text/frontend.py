@@ -125,7 +125,7 @@ class FrontEnd:
         if not units:
             return [Sentence(text.strip(), "", (), style, 0, ends_paragraph, (*warnings, NOTHING))]
         look = Look(style.emotion, style.speaker, self._breaks_carry_emotion)
-        groups = cut(units, self._max_symbols)
+        groups = cut(units, self._max_symbols, text)
         bounds = [
             0,
             *(_boundary(text, after[-1], group[0]) for after, group in itertools.pairwise(groups)),

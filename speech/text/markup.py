@@ -23,11 +23,14 @@ if TYPE_CHECKING:
 
 LONGEST_PAUSE_MS = 60_000
 SLOWEST, FASTEST = 0.5, 2.0
+_SHOWN = 60
 _MARK = re.compile(
     r"\[(?:(?P<name>pinyin|pause|voice|emotion|speed|speaker):(?P<value>[^\[\]\n]*)|/(?P<close>voice|emotion|speed|speaker))\]"
 )
 _PAUSE = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s)")
-_NAME = re.compile(r"[^\s\x00-\x1f\"'<>/\\$|{}.][^\s\x00-\x1f\"'<>/\\$|{}]{0,127}")
+# No separators of symbols and paths, no controls, and nothing that cannot be seen.
+_NEVER = r"\s\x00-\x1f\"'<>/\\$|{}\u200b-\u200f\u202a-\u202e\u2060-\u206f\ufeff"
+_NAME = re.compile(f"[^{_NEVER}.][^{_NEVER}]{{0,127}}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ def parse_inline(text: str, style: Style) -> list[Stretch]:
         name, value, where = (
             match["name"],
             (match["value"] or "").strip(),
-            f"at character {match.start() + 1}, {match[0]}",
+            f"at character {match.start() + 1}, {shown(match[0])}",
         )
         if name == "pinyin":
             builder.give(syllables_of(value, where), text[match.end() : match.end() + 64])
@@ -132,6 +135,11 @@ def _fits(text: str, syllables: tuple[str, ...]) -> bool:
     return 2 * likely >= len(text)
 
 
+def shown(text: str) -> str:
+    """Return what a message shows of a client's text, which may be megabytes long."""
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
 def syllables_of(value: str, where: str) -> tuple[str, ...]:
     """Return the syllables of ``chong2 qing4``; raises TextError naming the place."""
     if not value.split():
@@ -166,7 +174,7 @@ def emotion_of(value: str, where: str) -> str:
     name = value.lower().removeprefix("emotion_")
     if name not in tables().emotions:
         known = ", ".join(one for one in tables().emotions if not one.startswith("placeholder"))
-        raise TextError(f"{where}: {value!r} is no emotion; known are {known}", code="bad_markup")
+        raise TextError(f"{where}: {shown(value)!r} is no emotion; known are {known}", code="bad_markup")
     return name
 
 

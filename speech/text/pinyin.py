@@ -22,6 +22,7 @@ _NEAREST = {
 }  # fmt: skip
 _NEUTRAL_PLACES = {"~": -1, "~~": 1}
 _SYLLABLE = re.compile("([a-züê]+)([0-6]?)")
+_SHOWN = 24
 # The longest entries of the phrase dictionaries.
 _LONGEST_PHRASE = 16
 # 跑得快, 长得俊: what follows the 得 of a word of three says how; in 彼得堡 and 不得劲 it is something else.
@@ -99,7 +100,7 @@ def valid(pinyin: str) -> str:
     key = to_key(match[1]) if match else None
     if match is None or key is None:
         raise TextError(
-            f"{pinyin!r} is not a Mandarin syllable; write it with its tone 1-5 behind it, like chong2 or lv4",
+            f"{pinyin[:_SHOWN]!r} is not a Mandarin syllable; write it with its tone 1-5 behind it, like chong2 or lv4",
             code="bad_pinyin",
         )
     return key + {"": "5", "0": "5", "6": "2"}.get(match[2], match[2])

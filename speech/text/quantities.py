@@ -21,7 +21,7 @@ _MONEY_BEFORE = re.compile(
 )
 _MONEY_AFTER = re.compile(rf"(?P<a>{WRITTEN})(?P<large>{_LARGE})?\s?(?P<money>{MONEY_CODE})")
 _PERCENT = re.compile(rf"(?P<minus>{_MINUS})?(?P<a>{WRITTEN})\s?(?P<sign>[%‰])")
-_MIXED = re.compile(r"(?P<whole>[0-9]+)[ ](?P<a>[0-9]+)/(?P<b>[1-9][0-9]*)(?![0-9/.])")
+_MIXED = re.compile(r"(?P<whole>[0-9]+)[ 又](?P<a>[0-9]+)/(?P<b>[1-9][0-9]*)(?![0-9/.])")
 _FRACTION = re.compile(rf"(?P<minus>{_MINUS})?(?P<a>[0-9]+)/(?P<b>[1-9][0-9]*)(?![0-9/.]|\s?[A-Za-z])")
 # With what it is counted on: 5mg/L, 8L/100km, 2kg/人.
 _UNIT_NUMBER = re.compile(

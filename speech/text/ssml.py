@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from xml.parsers import expat
 
 from speech.errors import TextError
-from speech.text.markup import Stretch, StretchBuilder, emotion_of, pause_of, speed_of, syllables_of, voice_of
+from speech.text.markup import Stretch, StretchBuilder, emotion_of, pause_of, shown, speed_of, syllables_of, voice_of
 
 if TYPE_CHECKING:
     from speech.text.model import Style
@@ -44,7 +44,8 @@ def parse_ssml(text: str, style: Style) -> list[Stretch]:
             f"the SSML has {len(text):,} characters; at most {MAX_CHARACTERS:,} are read", code="bad_markup"
         )
     reader = _Reader(style)
-    parser = expat.ParserCreate()
+    # The text is decoded already; what its declaration says of bytes is not so any more.
+    parser = expat.ParserCreate("UTF-8")
     parser.buffer_text = True
     reader.attach(parser)
     try:
@@ -93,19 +94,19 @@ class _Reader:
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:
         if not self._open and name != "speak":
-            raise self._fail(f"the outermost element is <{name}>; it must be <speak>")
+            raise self._fail(f"the outermost element is <{shown(name)}>; it must be <speak>")
         if self._open and name == "speak":
             raise self._fail("<speak> cannot stand inside <speak>")
         if name not in _ELEMENTS:
-            raise self._fail(f"<{name}> is not known; known are {', '.join(_ELEMENTS)}")
+            raise self._fail(f"<{shown(name)}> is not known; known are {', '.join(_ELEMENTS)}")
         if self._open and (self._open[-1] in _LEAF_ELEMENTS or self._open[-1] in _EMPTY_ELEMENTS):
-            raise self._fail(f"<{name}> cannot stand inside <{self._open[-1]}>")
+            raise self._fail(f"<{shown(name)}> cannot stand inside <{self._open[-1]}>")
         if len(self._open) >= MAX_DEPTH:
             raise self._fail(f"elements are nested more than {MAX_DEPTH} deep")
         unknown = sorted(set(attributes) - _ELEMENTS[name])
         if unknown:
             known = ", ".join(sorted(_ELEMENTS[name]))
-            raise self._fail(f"<{name}> has no attribute {unknown[0]!r}; known are {known}")
+            raise self._fail(f"<{name}> has no attribute {shown(unknown[0])!r}; known are {known}")
         self._open.append(name)
         self._enter(name, attributes)
 
@@ -141,7 +142,7 @@ class _Reader:
             return pause_of(attributes["time"].strip(), where)
         strength = attributes.get("strength", "medium").strip()
         if strength not in _STRENGTHS:
-            raise self._fail(f"the strength of a break is one of {', '.join(_STRENGTHS)}, not {strength!r}")
+            raise self._fail(f"the strength of a break is one of {', '.join(_STRENGTHS)}, not {shown(strength)!r}")
         return _STRENGTHS[strength]
 
     def _text(self, text: str) -> None:
@@ -179,7 +180,7 @@ class _Reader:
             return
         alphabet = self._leaf.get("alphabet", "pinyin").lower()
         if alphabet not in _ALPHABETS:
-            raise TextError(f"{where}: the alphabet {alphabet!r} is not known; pinyin is", code="bad_markup")
+            raise TextError(f"{where}: the alphabet {shown(alphabet)!r} is not known; pinyin is", code="bad_markup")
         self._builder.say(text, syllables_of(self._leaf.get("ph", "").strip(), where))
 
 

@@ -82,6 +82,16 @@ def test_punctuation_after_a_mark_stays_with_its_sentence(front_end: FrontEnd):
         ("[speed:nan]", "from 0.5 to 2.0"),
         ("[voice:]", "no name of a voice"),
         ("[voice:../../etc]", "no name of a voice"),
+        ("[voice:a\u202eb]", "no name of a voice"),
+        ("[voice:a\u200bb]", "no name of a voice"),
+        ("[speaker:F7$M7]", "no name of a voice"),
+        ("[pause:-5ms]", "800ms or 1.5s"),
+        ("[pause:1e9s]", "800ms or 1.5s"),
+        ("[pause:" + "9" * 400 + "s]", "at most 60 seconds"),
+        ("[pause:800]", "800ms or 1.5s"),
+        ("[speed:1_0]", "from 0.5 to 2.0"),
+        ("[speed:-1]", "from 0.5 to 2.0"),
+        ("[speed:inf]", "from 0.5 to 2.0"),
     ],
 )
 def test_bad_values_are_refused_with_their_place(front_end: FrontEnd, text: str, message: str | None):
@@ -90,6 +100,34 @@ def test_bad_values_are_refused_with_their_place(front_end: FrontEnd, text: str,
         return
     with pytest.raises(TextError, match=message):
         front_end.sentences(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("[pause: 800 ms ]好", "好"),
+        ("[voice:a][voice:a]好", "好"),
+        ("[/speed]好[/speed]", "好"),
+        ("[/pause]好", "[/pause]好"),
+        ("[emotion:happy好", "[emotion:happy好"),
+        ("[[emotion:happy]]好", "[]好"),
+        ("[pinyin:chong2 qing4][pinyin:chong2 qing4]重庆", "重庆"),
+        ("重[pinyin:chong2 qing4]庆", "重庆"),
+        ("[pinyin:" + "hao3 " * 2000 + "]", ""),
+        ("好[pause:60s]" * 50, "好" * 50),
+        ("[speed:0.5][speed:2]" * 2000 + "好", "好"),
+    ],
+    ids=lambda text: text[:24],
+)
+def test_odd_marks_are_read_or_shown_as_they_stand(front_end: FrontEnd, text: str, shown: str):
+    assert "".join(one.text for one in front_end.sentences(text)) == shown
+
+
+@pytest.mark.parametrize("mark", ["voice", "emotion", "pinyin", "pause", "speed"])
+def test_a_message_does_not_repeat_megabytes(front_end: FrontEnd, mark: str):
+    with pytest.raises(TextError) as caught:
+        front_end.sentences(f"[{mark}:{'x' * 1_000_000}]")
+    assert len(caught.value.detail) < 1000
 
 
 def test_without_markup_marks_are_text(front_end: FrontEnd):
@@ -170,8 +208,66 @@ def test_ssml_rates(front_end: FrontEnd, rate: str, speed: float):
         ("<speak>&unknown;</speak>", "not well-formed"),
         ("<speak><?php x?></speak>", "processing instructions"),
         ("<speak>" + "你" * 2_000_001 + "</speak>", "at most 2,000,000"),
+        ('<!DOCTYPE speak [<!ENTITY a "bb"><!ENTITY c "&a;&a;">]><speak>&c;</speak>', "document type"),
+        (ssml("&#0;"), "not well-formed"),
+        (ssml("&#xD800;"), "not well-formed"),
+        (ssml("好\x00"), "not well-formed"),
+        (ssml("<p><s>好</p></s>"), "not well-formed: mismatched"),
+        (ssml('<s xml:lang="a" xml:lang="b">好</s>'), "not well-formed: duplicate"),
+        (ssml("好") + "尾", "not well-formed: junk"),
+        (ssml("好") * 2, "not well-formed: junk"),
+        ("<SPEAK>好</SPEAK>", "outermost element is <SPEAK>"),
+        ('<a:speak xmlns:a="x">好</a:speak>', "outermost element is <a:speak>"),
+        (ssml('<break time="-1s"/>'), "800ms or 1.5s"),
+        (ssml('<break time="1e3ms"/>'), "800ms or 1.5s"),
+        (ssml('<break time="1s" onload="x"/>'), "no attribute 'onload'"),
+        (ssml('<break strength="huge"/>'), "not 'huge'"),
+        (ssml('<prosody rate="NaN">好</prosody>'), "from 0.5 to 2.0"),
+        (ssml('<prosody rate="">好</prosody>'), "from 0.5 to 2.0"),
+        (ssml('<prosody rate="+150%">好</prosody>'), "from 0.5 to 2.0"),
+        (ssml('<voice name="">好</voice>'), "no name of a voice"),
+        (ssml('<voice name="../x">好</voice>'), "no name of a voice"),
+        (ssml("<phoneme>好</phoneme>"), "pinyin is missing"),
+        (ssml('<phoneme ph="hao3"><s>好</s></phoneme>'), "<s> cannot stand inside <phoneme>"),
+        (ssml('<sub alias=" ">x</sub>'), "alias is missing"),
+        (ssml(f"<{'a' * 100_000}/>"), r"<a{60}…> is not known"),
+        (ssml(f"<s {'a' * 100_000}='1'/>"), r"no attribute 'a{60}…'"),
     ],
+    ids=lambda text: text[:40],
 )
 def test_ssml_is_refused_with_a_reason(front_end: FrontEnd, document: str, message: str):
     with pytest.raises(TextError, match=message):
         front_end.sentences(document, markup="ssml")
+
+
+@pytest.mark.parametrize("encoding", ["UTF-16", "gb2312", "GBK", "iso-8859-1", "no-such"])
+def test_the_bytes_that_a_declaration_speaks_of_are_gone(front_end: FrontEnd, encoding: str):
+    document = f'<?xml version="1.0" encoding="{encoding}"?>{ssml("你好。")}'
+    assert read(front_end, document, markup="ssml") == [("你好。", "ni2 hao3")]
+
+
+@pytest.mark.parametrize(
+    ("body", "shown"),
+    [
+        ("", ""),
+        (" \n ", ""),
+        ("<![CDATA[<break/>好]]>", "<break/>好"),
+        ("<!-- 坏 -->好", "好"),
+        ('<sub alias="[emotion:happy]">x</sub>', "[emotion:happy]"),
+        ("&#x1F600;好&lt;s&gt;", "😀好<s>"),
+        ("<prosody>好</prosody><voice>的</voice>", "好的"),
+        ("[pause:1s]好", "[pause:1s]好"),
+    ],
+)
+def test_what_is_text_in_ssml_stays_text(front_end: FrontEnd, body: str, shown: str):
+    assert "".join(text for text, _ in read(front_end, ssml(body), markup="ssml")) == shown
+
+
+def test_styles_nest_and_end_with_their_elements(front_end: FrontEnd):
+    sad = '<emotion category="sad">二。</emotion>'
+    body = f'<prosody rate="slow">一。<prosody rate="fast">{sad}三。</prosody>四。</prosody>五。'
+    found = front_end.sentences(ssml(body), markup="ssml")
+    assert [(one.text, one.style.speed, one.style.emotion) for one in found] == [
+        ("一。", 0.75, "neutral"), ("二。", 1.25, "sad"), ("三。", 1.25, "neutral"), ("四。", 0.75, "neutral"),
+        ("五。", 1.0, "neutral"),
+    ]  # fmt: skip
