@@ -36,6 +36,18 @@ def test_a_failed_job_is_a_failed_task_with_the_reason(client, flower):
     assert job["error"]["detail"] in seen(flower, job["id"], "FAILURE")["exception"]
 
 
+def test_a_book_is_seen_with_its_plan_its_chapters_and_its_assembling(client, flower):
+    body = {
+        "title": "书",
+        "chapters": [{"title": "一", "text": "今天天气很好。"}, {"title": "二", "text": "明天下雨。"}],
+    }
+    job = finish(client, client.post("/v1/audiobooks", json=body).json()["id"])
+    chapters = client.get("/v1/jobs", params={"parent": job["id"]}).json()["data"]
+    names = {f"{job['id']}.plan": "plan", f"{job['id']}.assemble": "assemble"} | {one["id"]: "tts" for one in chapters}
+    assert len(names) == 4
+    assert {task_id: seen(flower, task_id, "SUCCESS")["name"] for task_id in names} == names
+
+
 def test_the_page_and_the_api_want_a_password(stack):
     for path in ("/", "/tasks", "/api/tasks"):
         assert httpx.get(f"{stack.flower_url}{path}").status_code == 401

@@ -50,3 +50,26 @@ def test_a_batch_may_reuse(client):
     job = finish(client, answer.json()["id"])
     results = client.get(next(file["url"] for file in job["output"]["files"] if file["name"] == "results.jsonl")).text
     assert results.count(f'"reused": "{first["id"]}"') == 1
+
+
+def test_of_a_book_made_again_only_the_changed_chapter_is_spoken(client):
+    def speak(*chapters, **options):
+        body = {"title": "书", "chapters": list(chapters), "subtitles": ["srt"], "reuse": True, **options}
+        job = finish(client, client.post("/v1/audiobooks", json=body).json()["id"])
+        assert job["status"] == "succeeded", job["error"]
+        urls = {file["name"]: file["url"] for file in job["output"]["files"]}
+        return client.get("/v1/jobs", params={"parent": job["id"]}).json()["data"], client.get(urls["书.m4b"]).content
+
+    number = uuid.uuid4().int % 1000
+    one = {"title": "第一章", "text": f"今天天气很好。我们去公园。第{number}号。"}
+    two = {"title": "第二章", "text": f"明天下雨。第{number}号。"}
+    first, sound = speak(one, two)
+    again, same = speak(one, two)
+    assert [chapter["output"].get("reused") for chapter in first] == [None, None]
+    assert [chapter["output"]["reused"] for chapter in again] == [chapter["id"] for chapter in first]
+    assert same == sound
+    changed, other = speak(one, {**two, "text": f"明天天晴。第{number}号。"})
+    assert [chapter["output"].get("reused") for chapter in changed] == [first[0]["id"], None]
+    assert other != sound
+    said, _ = speak(one, dictionary={"今天": "ming2 tian1"})
+    assert "reused" not in said[0]["output"]
