@@ -2,6 +2,7 @@
 
 import json
 import logging
+import re
 import sys
 from dataclasses import asdict, replace
 
@@ -165,3 +166,41 @@ def test_a_build_that_fails_says_why_and_leaves_nothing(tmp_path, vocoder_named)
     with pytest.raises(EngineError, match=r"failed \(exit 1\): device 'cuda:0' was asked for"):
         tensorrt.build(files, file, KEY, GPU)
     assert list(tmp_path.iterdir()) == []
+
+
+def _corrupt(file):
+    write_engine(file, KEY, b"engine" * 20)
+    file.write_bytes(file.read_bytes()[:-1])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(torch.cuda.is_available(), reason="with a CUDA device the engine would be built")
+@pytest.mark.parametrize(
+    ("strict", "spoil", "reason"),
+    [
+        (True, _corrupt, "is corrupt"),
+        (False, lambda file: write_engine(file, replace(KEY, gpu="NVIDIA H200"), b"engine"), "gpu is 'NVIDIA H200',"),
+        (True, lambda file: write_engine(file, replace(KEY, weights="v" * 64), b"engine"), "weights is 'vvv"),
+    ],
+    ids=["corrupt", "foreign", "stale"],
+)
+def test_an_engine_that_cannot_be_used_is_built_anew_or_refused(
+    monkeypatch, caplog, vocoder_named, tmp_path, strict, spoil, reason
+):
+    """The build is a real child process, which fails here for want of a GPU: strict refuses, auto takes PyTorch."""
+    generator = vocoder_named("hifigan_v1_16k").generator
+    files = NetworkFiles.of(generator.config.file.parent)
+    monkeypatch.setenv("VOXQUEUE_CACHE_DIR", str(tmp_path))
+    # The key asks the GPU for its capability.
+    monkeypatch.setattr(tensorrt, "engine_key", lambda *_: KEY)
+    spoil(KEY.file_in(tmp_path / "engines"))
+    caplog.set_level(logging.INFO)
+    failed = r"building the engine .* failed \(exit 1\)"
+    if strict:
+        with pytest.raises(EngineError, match=failed):
+            vocoding._tensorrt(generator, files, GPU, "float16", strict=True)
+    else:
+        runner, note = vocoding._tensorrt(generator, files, GPU, "float16", strict=False)
+        assert runner is None
+        assert re.match(failed, note)
+    assert any(reason in line and "building it" in line for line in caplog.messages)
