@@ -85,6 +85,39 @@ def options_of(seed: int) -> DecodeOptions:
     )
 
 
+@pytest.fixture(scope="module")
+def unlike(random_recognizer: Recognizer) -> tuple[list[Chunk], list[ChunkResult]]:
+    """Chunks that share two buckets, on a model for which language, task and prompt change every token."""
+    rng = np.random.default_rng(1)
+    chunks = []
+    for n in range(10):
+        audio = rng.standard_normal(RATE * (1 + n % 3)).astype(np.float32) * 0.1
+        options = DecodeOptions(
+            language=["zh", "en", "fr", None, "ja"][n % 5],
+            task="translate" if n % 3 else "transcribe",
+            prompt=f"w{n} w{9 - n} w2" if n % 2 else None,
+            timestamps=False,
+            beam_size=1,
+            temperature=0.0,
+        )
+        chunks.append(chunk(audio, options, n))
+    assert len({random_recognizer.bucket(each) for each in chunks}) == 2
+    return chunks, [random_recognizer.decode([each])[0] for each in chunks]
+
+
+@pytest.mark.slow
+@settings(max_examples=5, deadline=None)
+@given(order=st.permutations(range(10)), limit=st.integers(1, 10))
+def test_any_order_and_any_batch_limit_give_the_same_tokens_whatever_the_options(
+    order: list[int], limit: int, random_recognizer: Recognizer, unlike: tuple[list[Chunk], list[ChunkResult]]
+) -> None:
+    chunks, alone = unlike
+    for begin in range(0, len(order), limit):
+        batch = order[begin : begin + limit]
+        for number, result in zip(batch, random_recognizer.decode([chunks[number] for number in batch]), strict=True):
+            same(result, alone[number])
+
+
 @pytest.mark.slow
 def test_languages_tasks_prompts_and_hotwords_do_not_leak_into_other_rows(random_recognizer: Recognizer) -> None:
     """With random weights every one of them changes every token."""
