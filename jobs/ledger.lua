@@ -663,8 +663,8 @@ end
 function ledger.expire(a)
   local ids = redis.call('ZRANGEBYSCORE', P .. 'expiry', '-inf', now_ms(), 'LIMIT', 0, a.limit)
   for _, id in ipairs(ids) do
+    redis.call('ZREM', P .. 'expiry', id) -- first: a record that cannot be erased must not be in the way for ever
     erase(id)
-    redis.call('ZREM', P .. 'expiry', id)
   end
   while #ids < a.limit do
     local parent = redis.call('SRANDMEMBER', P .. 'orphaned')

@@ -68,6 +68,18 @@ def test_a_record_that_cannot_be_taken_back_keeps_nothing_else_from_being_done(s
     assert not caplog.text, "it is not told at every sweep"
 
 
+def test_a_record_that_cannot_be_erased_is_in_the_way_once(sweeper, ledger, redis, caplog):
+    broken, over = start(ledger), start(ledger)
+    for claim in (broken, over):
+        ledger.give_up(claim)
+    redis.hdel(f"vq:job:{broken.id}", "owner")
+    redis.zadd("vq:expiry", {broken.id: 1, over.id: 2})
+    sweeper.sweep()
+    assert "sweeping failed at expire" in caplog.text
+    sweeper.sweep()
+    assert not redis.exists(f"vq:job:{over.id}")
+
+
 def test_a_step_that_fails_keeps_no_other_from_being_done(sweeper, ledger, redis, caplog):
     over = start(ledger)
     ledger.give_up(over)
