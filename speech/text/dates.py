@@ -18,7 +18,7 @@ _YEAR = re.compile(r"(?P<y>[0-9]{2,4})(?P<word>年代|年)")
 _CLASS_OF = re.compile(r"(?P<y>(?:19|20)[0-9]{2})(?=级|届|款|版|赛季|财年|春晚|奥运|世界杯)")
 # 5.1劳动节, 911事件: days that became names.
 _NAMED_DAY = re.compile(
-    r"(?P<m>[0-9]{1,2})[.·]?(?P<d>[0-9]{1,2})(?=劳动节|国庆|儿童节|事件|晚会|购物节|大促|空难|大地震)"
+    r"(?P<m>[0-9]{1,2})[.·]?(?P<d>[0-9]{1,2})(?=[”\"」]?(?:劳动节|国庆|儿童节|事件|事变|晚会|购物节|大促|空难|大地震))"
 )
 _BORN = re.compile(r"(?P<y>[5-9]0|[019]5|00|10)(?=后(?!来|天|面|边|续|期|台))")
 _TIME = re.compile(
@@ -132,7 +132,9 @@ def _score(match: re.Match[str]) -> list[Piece] | None:
 def _named_day(match: re.Match[str]) -> list[Piece]:
     if match.string[match.start() - 1 : match.start()] == "双":
         return [spoken(cardinal(match["m"] + match["d"]), *match.span())]
-    yao = len(match["m"]) + len(match["d"]) == 3 and "." not in match[0]
+    # 九一八事变, but 三幺五晚会.
+    incident = "事变" in match.string[match.end() : match.end() + 3]
+    yao = len(match["m"]) + len(match["d"]) == 3 and "." not in match[0] and not incident
     month = cardinal(match["m"]) if "." in match[0] else digits(match["m"], yao=yao)
     return [spoken(month + digits(match["d"], yao=yao), *match.span())]
 

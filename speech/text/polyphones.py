@@ -25,7 +25,7 @@ _GROUND_BEFORE = word_set(
 _PLANTED = word_set("了 着 过 在 上 满 出 玉米 水稻 小麦 蔬菜 庄稼 树 花 粮食 豆子 西瓜 葡萄 草莓")
 # 过 after these says that something has happened: 去过, 看过.
 _EXPERIENCED = frozenset("去看吃见来听有做说学想用写读住爱当试玩喝买坐问到")
-_GROWN = frozenset("得了着出满高大在成胖痘虫草毛叶牙个")
+_GROWN = frozenset("得了着出满高大在成胖痘虫草毛叶牙个肉")
 _GROWN_UP = word_set("高 大 胖 壮 瘦 漂亮 好看 像 快 帅 美 丑 结实")
 _GROUND_AFTER = word_set("里 上 下 的 方 面 价 处 理 势 名 皮 板 铁 产 质 震 主 很 是 有 在 都 也 和 被 又 了")
 

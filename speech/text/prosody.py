@@ -100,6 +100,8 @@ def _phrase(units: Sequence[Unit], start: int, end: int) -> None:
 
 def _goodness(unit: Unit, following: Unit, *, counted: bool) -> float:
     """How natural a pause is between two words; ``counted`` if the first may be the measure of a number."""
+    if unit.text[-1:] in _LAST_NUMERALS and following.text in _MEASURE_WORDS:
+        return -1.0
     if following.text in _PHRASE_STARTERS:
         return -0.25 if unit.number and following.text in ("到", "比") else 0.5
     if unit.number:

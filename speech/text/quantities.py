@@ -23,6 +23,8 @@ _MONEY_AFTER = re.compile(rf"(?P<a>{WRITTEN})(?P<large>{_LARGE})?\s?(?P<money>{M
 _PERCENT = re.compile(rf"(?P<minus>{_MINUS})?(?P<a>{WRITTEN})\s?(?P<sign>[%‰])")
 _MIXED = re.compile(r"(?P<whole>[0-9]+)[ 又](?P<a>[0-9]+)/(?P<b>[1-9][0-9]*)(?![0-9/.])")
 _FRACTION = re.compile(rf"(?P<minus>{_MINUS})?(?P<a>[0-9]+)/(?P<b>[1-9][0-9]*)(?![0-9/.]|\s?[A-Za-z])")
+# 130/85 of a blood pressure is two numbers.
+_BLOOD_PRESSURE = ("血压", "血压为", "血压是", "血压：", "血压:", "血压约", "血压值")
 # With what it is counted on: 5mg/L, 8L/100km, 2kg/人.
 _UNIT_NUMBER = re.compile(
     rf"(?P<minus>{_MINUS})?(?P<a>{WRITTEN})\s?(?P<unit>{UNIT})(?P<per>/(?P<each>[0-9]*)(?:(?P<base>{UNIT})|(?=[\u4e00-\u9fff])))?"
@@ -142,6 +144,9 @@ def _mixed(match: re.Match[str]) -> list[Piece]:
 
 
 def _fraction(match: re.Match[str]) -> list[Piece]:
+    if match.string.endswith(_BLOOD_PRESSURE, 0, match.start()):
+        slash = Piece("break", "/", match.end("a"), match.start("b"), level=2)
+        return [group(match, "a", number(match["a"])), slash, group(match, "b", number(match["b"]))]
     sign = "负 " if match["minus"] else ""
     return [spoken(sign + joined("分之", [cardinal(match["b"]), cardinal(match["a"])]), *match.span())]
 

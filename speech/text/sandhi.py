@@ -67,11 +67,11 @@ def _yi_and_bu(units: list[Unit]) -> None:
 
 def _keeps_first(unit: Unit, index: int, before: str, after: str, beyond: str, following: Unit) -> bool:
     """Tell whether 一 is a number in a row, an ordinal or the end of its word, and so keeps its first tone."""
-    if not after or before in _ORDINAL_BEFORE:
+    calculated = after in _OPERATORS and beyond in _NUMERALS
+    if not after or before in _ORDINAL_BEFORE or after + beyond == "年级" or calculated:
         return True
-    if after in _OPERATORS and beyond in _NUMERALS:
-        return True
-    if after in _LARGE and (before not in _NUMERALS or before in _BEFORE_ONE_HUNDRED):
+    one_hundred = after in _LARGE and (before not in _NUMERALS or before in _BEFORE_ONE_HUNDRED)
+    if one_hundred or before + after == "点刻":
         return False
     if before in _NUMERALS and not (before in "万千" and after == "个"):
         return True

@@ -40,24 +40,24 @@ def said(found):
 
 
 def test_a_books_dictionary_is_laid_over_it(dictionary):
-    dictionary.write_text("行长 xing2 chang2\n仇英 qiu2 ying1\nWHO =世卫组织\n", encoding="utf-8")
+    dictionary.write_text("行长 xing2 chang2\n仇远 qiu2 ying1\nWHO =世卫组织\n", encoding="utf-8")
     words = {"行长": "hang2 zhang3", "who": "=谁"}
     book = chapters_front_end(json.dumps(words).encode())
     assert said(book.plain("行长。")) == said(FrontEnd().sentences("行长[pinyin:hang2 zhang3]。"))
     assert said(book.plain("WHO。")) == said(FrontEnd().plain("谁。"))
-    assert said(book.plain("仇英。")) == said(front_end().plain("仇英。")) != said(FrontEnd().plain("仇英。"))
+    assert said(book.plain("仇远。")) == said(front_end().plain("仇远。")) != said(FrontEnd().plain("仇远。"))
     assert said(front_end().plain("行长。")) != said(book.plain("行长。")), "the operator's own stays as it is"
 
 
 def test_its_readings_are_part_of_what_a_kept_result_depends_on(dictionary):
     """Else a corrected reading would be answered with the old sound."""
-    dictionary.write_text("行长 xing2 chang2\n仇英 qiu2 ying1\n", encoding="utf-8")
+    dictionary.write_text("行长 xing2 chang2\n仇远 qiu2 ying1\n", encoding="utf-8")
     before = VoiceEngine(settings()).identity()
     front_end.cache_clear()
-    dictionary.write_text("仇英 qiu2 ying1  # in another order\n行长 xing2 chang2\n", encoding="utf-8")
+    dictionary.write_text("仇远 qiu2 ying1  # in another order\n行长 xing2 chang2\n", encoding="utf-8")
     assert VoiceEngine(settings()).identity() == before
     front_end.cache_clear()
-    dictionary.write_text("行长 hang2 zhang3\n仇英 qiu2 ying1\n", encoding="utf-8")
+    dictionary.write_text("行长 hang2 zhang3\n仇远 qiu2 ying1\n", encoding="utf-8")
     assert VoiceEngine(settings()).identity() != before
 
 
