@@ -568,7 +568,7 @@ local function requeue_ended(id, now)
   local idle, finished = fields(id, 'idle_ms', 'finished')
   move(id, 'queued', now)
   forgive(id)
-  set(id, 'cancel', '0', 'output', '', 'error', '', 'finished', '', 'expires', '',
+  set(id, 'cancel', '0', 'output', '', 'error', '', 'finished', '', 'expires', '', 'calls', '0',
     'asked', now, 'idle_ms', tonumber(idle or 0) + math.max(0, now - tonumber(finished)))
   local delivery = enqueue(id, false)
   announce(id)
@@ -582,7 +582,7 @@ local function reopen(id, phase, now)
   local idle, finished = fields(id, 'idle_ms', 'finished')
   move(id, 'running', now)
   forgive(id)
-  set(id, 'cancel', '0', 'error', '', 'finished', '', 'expires', '', 'phase', phase,
+  set(id, 'cancel', '0', 'error', '', 'finished', '', 'expires', '', 'calls', '0', 'phase', phase,
     'asked', now, 'idle_ms', tonumber(idle or 0) + math.max(0, now - tonumber(finished)))
   announce(id)
 end
@@ -802,10 +802,13 @@ end
 
 -- What came of a call; the next one is due in `again_ms`, or never (0). The calls are kept beside the record.
 function ledger.webhook_called(a)
-  if not exists(a.id) then return { ok = false } end
+  local status = get(a.id, 'status')
+  if not status then return { ok = false } end
   changed = true
   redis.call('RPUSH', P .. 'calls:' .. a.id, a.call_facts)
   redis.call('LTRIM', P .. 'calls:' .. a.id, -a.keep, -1)
+  if not TERMINAL[status] then return { ok = true } end -- it was retried meanwhile, and is called at its next end
+  redis.call('HINCRBY', job_key(a.id), 'calls', 1)
   if a.again_ms > 0 then
     redis.call('ZADD', P .. 'webhooks', int(now_ms() + a.again_ms), a.id)
   else

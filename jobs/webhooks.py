@@ -35,7 +35,7 @@ GONE = 410
 
 @dataclass(frozen=True)
 class Call:
-    """One call of a webhook: when, which try it was, and the status or what went wrong."""
+    """One call of a webhook: when, which try since the job's end it was, and the status or what went wrong."""
 
     at: str
     attempt: int
@@ -74,13 +74,15 @@ class Webhooks:
 
     def call(self, job: Job) -> Call:
         """Call the webhook of a job that has ended, and note what came of it."""
-        attempt = int(self._redis.llen(f"{PREFIX}calls:{job.id}")) + 1
+        if not job.status.is_terminal:
+            return Call(_now(), 0, None, "the job was retried; its webhook is called when it has ended again")
+        attempt = int(self._redis.hget(f"{PREFIX}job:{job.id}", "calls") or 0) + 1
         body = self._body(job)
         try:
             status, error = post(job.webhook, self._settings, body, self._headers(job, body)), None
         except FetchError as failure:
             status, error = None, failure.detail
-        made = Call(datetime.now(UTC).isoformat(timespec="milliseconds"), attempt, status, error)
+        made = Call(_now(), attempt, status, error)
         self._ledger.webhook_called(job.id, json.dumps(asdict(made)), _pause_after(made), KEPT_CALLS)
         return made
 
@@ -108,6 +110,10 @@ class Webhooks:
             "webhook-signature": Webhook(self.secret()).sign(message_id, now, body.decode()),
             "content-type": "application/json",
         }
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _pause_after(call: Call) -> float:

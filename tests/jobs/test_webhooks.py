@@ -10,7 +10,7 @@ from jobs.errors import Conflict, NotFound
 from jobs.ids import new_id
 from jobs.ledger import Ledger, NewJob
 from jobs.queries import Queries
-from jobs.record import Output
+from jobs.record import Output, Problem
 from jobs.settings import Settings
 from jobs.states import Kind
 from jobs.webhooks import PAUSES, Webhooks
@@ -49,7 +49,7 @@ def receiver():
 class Office:
     """A ledger, its webhooks, and a job that has ended."""
 
-    def __init__(self, redis, url, allowed="127.0.0.0/8"):
+    def __init__(self, redis, url, allowed="127.0.0.0/8", *, fails=False):
         self.redis = redis
         self.ledger = Ledger(redis)
         self.webhooks = Webhooks(self.ledger, Settings(allowed_networks=allowed))
@@ -60,7 +60,10 @@ class Office:
         self.id = delivery.id
         claim = self.ledger.claim(delivery.id, delivery.sequence, "w")
         assert self.webhooks.due() == []
-        self.ledger.succeed(claim, Output(text="x"))
+        if fails:
+            self.ledger.fail(claim, Problem("bad", "Bad", "it went wrong"))
+        else:
+            self.ledger.succeed(claim, Output(text="x"))
 
     def call(self):
         return self.webhooks.call(self.queries.get(self.id))
@@ -101,6 +104,47 @@ def test_gone_stops_and_a_client_may_ask_again(redis, receiver):
     assert office.seconds_to_next() is None
     office.webhooks.call_again(office.id)
     assert office.webhooks.due() == [office.id]
+
+
+def retried(office):
+    """Retry the job of an office; return the new claim."""
+    sent = []
+    office.ledger.retry(office.id, sent.extend)
+    [delivery] = sent
+    return office.ledger.claim(delivery.id, delivery.sequence, "w")
+
+
+def fail_again(office):
+    """Retry the job of an office, and let it fail."""
+    office.ledger.fail(retried(office), Problem("bad", "Bad", "it went wrong"))
+
+
+def test_every_end_has_all_its_tries(redis, receiver):
+    receiver.statuses = [500] * (len(PAUSES) + 2)
+    office = Office(redis, receiver.url, fails=True)
+    for _ in PAUSES:
+        office.call()
+        assert office.seconds_to_next() is not None
+    assert office.call().attempt == len(PAUSES) + 1
+    assert office.seconds_to_next() is None, "given up"
+    fail_again(office)
+    assert office.webhooks.due() == [office.id]
+    assert office.call().attempt == 1
+    assert office.seconds_to_next() <= 1.3 * PAUSES[0]
+
+
+def test_a_call_that_is_under_way_while_its_job_is_retried_brings_no_other(redis, receiver):
+    office = Office(redis, receiver.url, fails=True)
+    ended = office.queries.get(office.id)
+    claim = retried(office)
+    receiver.statuses = [500]
+    office.webhooks.call(ended)
+    assert office.webhooks.due() == []
+    assert "retried" in office.call().error
+    assert len(receiver.got) == 1, "nobody hears of a job that runs"
+    office.ledger.succeed(claim, Output(text="x"))
+    assert office.webhooks.due() == [office.id]
+    assert office.call().attempt == 1
 
 
 def test_private_networks_are_not_called(redis, receiver):
