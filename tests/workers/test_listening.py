@@ -5,6 +5,7 @@ import json
 import queue
 import threading
 
+import numpy as np
 import pytest
 import soundfile
 import srt
@@ -56,6 +57,12 @@ class Noting:
         return self.inner.run(payloads)
 
 
+def wav(audio):
+    sound = io.BytesIO()
+    soundfile.write(sound, audio, RATE, format="WAV")
+    return sound.getvalue()
+
+
 class Worker:
     def __init__(self, redis, folder):
         settings = Settings(stt_model="demo", device="cpu", data_dir=folder)
@@ -70,10 +77,11 @@ class Worker:
         self.listener = Listener(self.engine.inner, self.scheduler, self.store, reusing, settings, window=8)
 
     def submit(self, audio, **spec):
-        sound = io.BytesIO()
-        soundfile.write(sound, audio, RATE, format="WAV")
+        return self.submit_file(wav(audio), **spec)
+
+    def submit_file(self, data, **spec):
         job_id = new_id()
-        blob = self.store.put(job_id, sound.getvalue(), name="talk.wav")
+        blob = self.store.put(job_id, data, name="talk.wav")
         new = NewJob(job_id, Kind.STT, "stt", 4, "o", spec=json.dumps({"language": "zh", **spec}), inputs=(blob,))
         return self.ledger.submit(new).delivery
 
@@ -123,6 +131,27 @@ def test_subtitles_have_the_lines_that_the_request_wants(worker):
 
     assert "".join(cue.content for cue in cues) == "".join(sung) == text
     assert max(width(line) for line in [*sung, *(cue.content for cue in cues)]) <= 12
+
+
+def test_where_nobody_speaks_a_job_succeeds_without_words(worker):
+    t = np.arange(5 * RATE) / RATE
+    chord = sum(np.sin(2 * np.pi * f * t) for f in (220, 277, 330)) * 0.1
+    for audio in (np.zeros(0), np.zeros(160), np.zeros(3 * RATE), chord):
+        delivery = worker.submit(audio, formats=["json", "srt"], language=None)
+        job = ended(worker, delivery, worker.start(delivery)[0])
+        assert job.output["text"] == ""
+        assert worker.file(job, "talk.srt").strip() == ""
+
+
+def test_a_recording_that_breaks_off_is_heard_so_far_and_the_job_says_where(worker):
+    text, audio = said([1, 3])
+    whole = wav(audio)
+    delivery = worker.submit_file(whole[: len(whole) * 3 // 5])
+    job = ended(worker, delivery, worker.start(delivery)[0])
+    assert job.output["text"][:11] == text[:11]
+    [warning] = job.output["warnings"]
+    assert warning["code"] == "truncated"
+    assert warning["at"] == pytest.approx(len(audio) / RATE * 3 / 5, abs=0.1)
 
 
 def test_a_job_whose_chunks_wait_for_each_other_leaves_the_others_their_batches(worker):
