@@ -23,7 +23,7 @@ from speech.stt.languages import KEPT
 from speech.stt.options import DecodeOptions
 from speech.stt.prompts import Prompts
 from speech.stt.rules import Attempt, best, compression_ratio, is_silence, judge, loop, without_loops, without_rounds
-from speech.stt.segments import LEAST_ADVANCE, PRECISION, Cutout, read
+from speech.stt.segments import PRECISION, Cutout, read
 from speech.stt.words import spread, timed_words
 
 LONGEST_OUTPUT = 448
@@ -33,6 +33,8 @@ MOST_WINDOWS = 6
 """Times that a chunk may be left in the middle and gone on with; only a model that rambles needs more."""
 AT_THE_CUT = 2 * PRECISION
 """Seconds before a cut at which a word that ends there goes on: what is cut in a pause ends earlier."""
+ROOM = 2.0
+"""Seconds into a window at which its last sentence must begin to be heard again: so much more of it fits then."""
 UNHEARD = 1.0
 """Seconds of speech after the last word of a window that are heard once more; silence is padded by less."""
 GUARD_NGRAM = 6
@@ -337,7 +339,7 @@ def _more_to_hear(found: list[Cutout], row: Row) -> tuple[list[Cutout], float | 
     Its last words reach to the cut, so they are not the last; or speech follows of which it said nothing.
     """
     last = found[-1]
-    if row.windows == 1 and row.chunk.ahead and last.end >= row.seconds - AT_THE_CUT and last.start >= LEAST_ADVANCE:
+    if row.windows == 1 and row.chunk.ahead and last.end >= row.seconds - AT_THE_CUT and last.start >= ROOM:
         return found[:-1], last.start
     if row.chunk.options.vad and row.own - last.end >= UNHEARD:
         return found, last.end
