@@ -19,55 +19,68 @@ from app.problems import RETRY_SECONDS, Refusal
 READ = 1 << 16
 MOST = 32
 """Processes at once for each web process: some 60 MB each, and their share of the cores."""
-COMMAND = (sys.executable, "-m", "speech.audio.piping", "wait")
+MOST_IDLE = 2
+"""Processes that wait for the next listener."""
+COMMAND = (sys.executable, "-m", "speech.audio.piping", "serve")
+LENGTH_BYTES = 4
+"""Of the length before each block; an empty block is the last one."""
+Process = subprocess.Popen[bytes]
 _room = threading.BoundedSemaphore(MOST)
 
 
-class Spare:
-    """A process that has its libraries loaded when the next listener comes: that takes as long as a short sentence.
+class Idle:
+    """Processes that have their libraries loaded: to load them takes as long as a short sentence.
 
-    There is none before the first listener, and one from the end of his sound on, when nobody waits for the cores.
+    There is none before the first listener; a process that has served one to the end waits for the next.
     """
 
     def __init__(self) -> None:
-        self._ready: subprocess.Popen[bytes] | None = None
+        self._waiting: list[Process] = []
         self._lock = threading.Lock()
 
-    def take(self, *task: str) -> subprocess.Popen[bytes]:
+    def take(self, *task: str) -> Process:
         """Return a process that does `task`."""
-        with self._lock:
-            process, self._ready = self._ready, None
         line = json.dumps(task).encode() + b"\n"
-        if process is not None:
+        while process := self._pop():
             try:
-                _into(process).write(line)
+                _send(process, line)
             except BrokenPipeError:  # somebody has ended it
                 discard(process)
             else:
                 return process
         process = _start()
-        _into(process).write(line)
+        _send(process, line)
         return process
 
-    def refill(self) -> None:
-        """See to it that the next one finds a process; if none can be started now, he starts his own."""
+    def give_back(self, process: Process) -> None:
+        """Keep a process that has ended its task, if there are not enough."""
+        with self._lock:
+            if len(self._waiting) < MOST_IDLE:
+                self._waiting.append(process)
+                return
+        discard(process)
+
+    def replace(self) -> None:
+        """Start a process in the place of one that had to be ended: browsers break off a sound to ask anew for it."""
         with self._lock, contextlib.suppress(OSError):
-            if self._ready is None:
-                self._ready = _start()
+            if not self._waiting:
+                self._waiting.append(_start())
 
     def close(self) -> None:
-        """End the process that waits."""
-        with self._lock:
-            process, self._ready = self._ready, None
-        if process is not None:
+        """End the processes that wait."""
+        while process := self._pop():
             discard(process)
 
+    def _pop(self) -> Process | None:
+        with self._lock:
+            return self._waiting.pop() if self._waiting else None
 
-def _start() -> subprocess.Popen[bytes]:
+
+def _start() -> Process:
     return subprocess.Popen(COMMAND, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603 - our own
 
 
-def discard(process: subprocess.Popen[bytes]) -> None:
+def discard(process: Process) -> None:
     """End a process and free its pipes."""
     process.kill()
     process.wait()
@@ -77,12 +90,26 @@ def discard(process: subprocess.Popen[bytes]) -> None:
                 pipe.close()
 
 
-def _into(process: subprocess.Popen[bytes]) -> IO[bytes]:
+def _send(process: Process, data: bytes) -> None:
     assert process.stdin is not None
-    return process.stdin
+    view = memoryview(data)
+    while view:
+        view = view[process.stdin.write(view) :]
 
 
-spare = Spare()
+def _block(data: bytes) -> bytes:
+    return len(data).to_bytes(LENGTH_BYTES, "big") + data
+
+
+def _exactly(pipe: IO[bytes], size: int) -> bytes:
+    """Return `size` bytes, fewer if the pipe ends."""
+    found = b""
+    while len(found) < size and (part := pipe.read(size - len(found))):
+        found += part
+    return found
+
+
+idle = Idle()
 
 
 class Pipe:
@@ -93,8 +120,9 @@ class Pipe:
             detail = f"{MOST} sounds are being encoded; try again, or take wav or pcm at the voice's rate"
             raise Refusal(503, "busy", detail, headers={"Retry-After": str(RETRY_SECONDS)})
         self._closed = False
+        self._has_ended = False
         try:
-            self._process = spare.take(*arguments)
+            self._process = idle.take(*arguments)
         except BaseException:
             _room.release()
             raise
@@ -127,39 +155,40 @@ class Pipe:
 
     def output(self) -> Iterator[bytes]:
         """Yield what comes out. Raises `Refusal` (500) if the process fails."""
-        while chunk := self._out.read(READ):
-            yield chunk
-        if self._process.wait() != 0 and not self._closed:
+        assert self._process.stdout is not None
+        while len(head := _exactly(self._process.stdout, LENGTH_BYTES)) == LENGTH_BYTES:
+            size = int.from_bytes(head, "big")
+            if not size:
+                self._has_ended = True
+                return
+            yield _exactly(self._process.stdout, size)
+        if not self._closed:
             raise Refusal(500, "internal_error", "the sound could not be encoded; the server's log has the reason")
 
     def _feed(self, samples: Iterator[bytes], failures: list[BaseException]) -> None:
         try:
             for block in samples:
-                view = memoryview(block)
-                while view and not self._closed:
-                    view = view[_into(self._process).write(view) :]
                 if self._closed:
                     return
-        except BrokenPipeError:
-            pass  # the process has ended; its status says why
+                if block:
+                    _send(self._process, _block(block))
+        except OSError:
+            pass  # the process has ended, and its output says so
         except Exception as error:  # noqa: BLE001 - it belongs to the listener's thread
             failures.append(error)
         finally:
-            with contextlib.suppress(OSError):
-                _into(self._process).close()
-
-    @property
-    def _out(self) -> IO[bytes]:
-        assert self._process.stdout is not None
-        return self._process.stdout
+            if not self._closed:
+                with contextlib.suppress(OSError):
+                    _send(self._process, _block(b""))
 
     def close(self) -> None:
-        """End the process."""
+        """Give the process back; one that has not ended its task is ended."""
         if self._closed:
             return
         self._closed = True
-        self._process.kill()
-        self._process.wait()
-        self._out.close()
+        if self._has_ended:
+            idle.give_back(self._process)
+        else:
+            discard(self._process)
+            idle.replace()
         _room.release()
-        spare.refill()

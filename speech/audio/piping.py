@@ -3,8 +3,9 @@
     python -m speech.audio.piping encode FORMAT RATE OUT_RATE    raw samples from stdin, a stream to stdout
     python -m speech.audio.piping decode PATH RAW RATE SKIP GAIN_DB
                                   a file's raw samples to stdout, from sample SKIP on; RAW: Hz of a raw file, else 0
-    python -m speech.audio.piping wait
-                                  loaded and ready: the first line of stdin says which of the two, a list in JSON
+    python -m speech.audio.piping serve
+                                  one task after another: a line of JSON says which of the two, as a list; stdin and
+                                  stdout are blocks, each behind its length in four bytes, an empty one at the end
 
 Raw samples are 16-bit little-endian mono. What is encoded goes out as soon as the encoder has it: a listener hears the
 first sentence while the next one is still being spoken. Exit status 0; a reader that goes away ends it, and so does
@@ -13,15 +14,17 @@ the end of stdin.
 
 from __future__ import annotations
 
+import io
 import json
 import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from typing_extensions import Buffer
 
 from speech.audio.decoding import decode
 from speech.audio.encoding import Stream
@@ -30,6 +33,7 @@ from speech.audio.resampling import Resampler
 
 READ = 1 << 15
 """Bytes taken at once; a pipe gives what there is."""
+LENGTH_BYTES = 4
 
 
 def encode_pipe(source: BinaryIO, target: BinaryIO, *, format: str, rate: int, out_rate: int) -> None:  # noqa: A002 - the word of the interface
@@ -58,25 +62,67 @@ def _raw(path: str) -> Iterator[NDArray[np.int16]]:
             yield np.frombuffer(block, "<i2").astype(np.int16, copy=False)
 
 
-def main(arguments: list[str]) -> int:
-    """Do what the command line says."""
-    source = open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)  # noqa: SIM115 - stdin stays open
-    sink = sys.stdout.buffer
-    if arguments == ["wait"]:
-        told = source.readline()
-        if not told:
-            return 0
-        arguments = json.loads(told)
-    match arguments:
+class _Given:
+    """The blocks of one task, as a file."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+
+    def read(self, _: int) -> bytes:
+        """Return the next block, nothing at the end."""
+        return self._source.read(int.from_bytes(self._source.read(LENGTH_BYTES), "big"))
+
+
+class _Blocks(io.RawIOBase):
+    """What one task writes, as blocks; each goes out at once."""
+
+    def __init__(self, sink: BinaryIO) -> None:
+        self._sink = sink
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Buffer) -> int:
+        block = bytes(data)
+        if block:
+            self._send(block)
+        return len(block)
+
+    def end(self) -> None:
+        self._send(b"")
+
+    def _send(self, block: bytes) -> None:
+        self._sink.write(len(block).to_bytes(LENGTH_BYTES, "big") + block)
+        self._sink.flush()
+
+
+def serve(source: BinaryIO, sink: BinaryIO) -> None:
+    """Do tasks until `source` ends."""
+    while told := source.readline():
+        blocks = _Blocks(sink)
+        _do(json.loads(told), cast("BinaryIO", _Given(source)), cast("BinaryIO", blocks))
+        blocks.end()
+
+
+def _do(task: list[str], source: BinaryIO, sink: BinaryIO) -> None:
+    match task:
         case ["encode", name, rate, out_rate]:
             encode_pipe(source, sink, format=name, rate=int(rate), out_rate=int(out_rate))
         case ["decode", path, raw_rate, rate, skip, gain_db]:
             asked = {"raw_rate": int(raw_rate), "rate": int(rate), "skip": int(skip)}
             decode_pipe(path, sink, **asked, gain_db=float(gain_db))
         case _:
-            sys.stderr.write(__doc__ or "")
-            return 2
-    sink.flush()
+            raise SystemExit(__doc__)
+
+
+def main(arguments: list[str]) -> int:
+    """Do what the command line says."""
+    if arguments == ["serve"]:
+        serve(sys.stdin.buffer, sys.stdout.buffer)
+    else:
+        source = open(sys.stdin.fileno(), "rb", buffering=0, closefd=False)  # noqa: SIM115 - stdin stays open
+        _do(arguments, source, sys.stdout.buffer)
+        sys.stdout.buffer.flush()
     return 0
 
 
