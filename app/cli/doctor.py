@@ -160,7 +160,7 @@ def gpu(config: Settings) -> Iterator[Finding]:
         return
     yield Finding("good", "GPU", ", ".join(names))
     if ctranslate_devices == "0":
-        yield Finding(wanted, "CTranslate2", "sees no GPU", "It needs the CUDA 12 libraries that requirements-gpu.txt names.")
+        yield Finding(wanted, "CTranslate2", "sees no GPU", "It needs CUDA 12: see requirements-gpu.txt.")
     if importlib.util.find_spec("tensorrt") is None:
         state: State = "bad" if config.vocoder == "tensorrt" else "note"
         yield Finding(state, "TensorRT", "not installed; the vocoder runs in PyTorch", "`make install-gpu` adds it.")
