@@ -77,7 +77,7 @@ class KeptResults:
         )
 
     def keep(self, key: str, job: Job, output: Output) -> bool:
-        """Keep the committed result of a job, if it fits and the job was not deleted meanwhile.
+        """Keep the result of a job, if it fits and the job was not deleted meanwhile.
 
         Whoever dies here leaves files without a record, which the sweeper finds.
         """

@@ -59,7 +59,7 @@ class Reusing:
         if (found := self._found(session, key)) is not None:
             return replace(found, files=tuple(replace(blob, name=name(blob.name)) for blob in found.files))
         output = make()
-        session.after_commit.append(lambda: self._keep(session, key, output))
+        self._keep(session, key, output)  # before the commit: who sees the job succeed may ask for the same at once
         return output
 
     def _found(self, session: Session, key: str) -> Output | None:
