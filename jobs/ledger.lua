@@ -38,7 +38,9 @@
 local P = 'vq:'
 local TERMINAL = { succeeded = true, failed = true, canceled = true }
 local DEATHS_BEFORE_ALONE = 2
-local DEATHS_ALONE = 2 -- that condemn: one may be chance, a machine's or a neighbour's fault
+-- Deaths alone that condemn: two in a row, with no other death in the queue between them (one may be chance, and in a
+-- storm others die as well), or so many in all.
+local MOST_DEATHS_ALONE = 6
 local ANSWER_MS = 60000 -- longer than a client goes on repeating a call
 local BROKEN_MS = 3600000 -- until a record that makes no sense is looked at again
 local changed = false -- whether this call has changed something
@@ -443,7 +445,7 @@ function ledger.renew(a)
   return { signals = signals, urgent = urgent }
 end
 
--- From here on the job has its process to itself (asked for after two deaths); the second death so condemns it.
+-- From here on the job has its process to itself (asked for after two deaths): its death now counts against it.
 function ledger.alone(a)
   if not holds(a) then return { ok = false } end
   set(a.id, 'alone_now', '1')
@@ -679,25 +681,42 @@ function ledger.expire(a)
   return { ids = ids }
 end
 
--- Take claimed jobs from processes that have died. A job that was in hand at two deaths runs alone; if it dies alone
--- twice, it is condemned. A record that says what cannot be is told and put off: it must not keep the others waiting.
+-- Take claimed jobs from processes that have died. A job that was in hand at two deaths runs alone; if it dies alone, it
+-- goes behind the others, and if it is the next to die as well, it is condemned: its neighbours lived. A record that
+-- says what cannot be is told and put off: it must not keep the others waiting.
 local function take_back(ids, now, a)
-  local deliveries, condemned, broken = {}, {}, {}
+  local deliveries, condemned, broken, deaths_in = {}, {}, {}, {}
+  local function deaths_of(queue)
+    deaths_in[queue] = deaths_in[queue] or redis.call('HINCRBY', P .. 'figures:' .. queue, 'deaths', 1)
+    return deaths_in[queue]
+  end
+  local function died(id)
+    local deaths, alone_now, deaths_alone, last, queue =
+      fields(id, 'deaths', 'alone_now', 'deaths_alone', 'last_alone', 'queue')
+    local number = deaths_of(queue)
+    if alone_now == '1' then
+      deaths_alone = tonumber(deaths_alone) + 1
+      local in_a_row = deaths_alone > 1 and tonumber(last) == number - 1
+      if (in_a_row or deaths_alone >= MOST_DEATHS_ALONE) and not is_flagged(id) then
+        deliveries[#deliveries + 1] = finish(id, 'failed', now, '', a.condemned_error)
+        condemned[#condemned + 1] = id
+        return
+      end
+      set(id, 'deaths_alone', deaths_alone, 'last_alone', number)
+    end
+    deaths = tonumber(deaths) + 1
+    set(id, 'deaths', deaths, 'alone', deaths >= DEATHS_BEFORE_ALONE and '1' or '0')
+    deliveries[#deliveries + 1] = give_back(id, alone_now ~= '1', now)
+  end
   local function take(id)
-    local deaths, deaths_alone, alone_now, phase = fields(id, 'deaths', 'deaths_alone', 'alone_now', 'phase')
-    if not deaths then
+    local phase = get(id, 'phase')
+    if not phase then
       redis.call('ZREM', P .. 'leases', id)
     elseif phase == 'retrying' then
       local portion = retry_portion(id, math.max(1, a.limit - #deliveries), now)
       for _, delivery in ipairs(portion) do deliveries[#deliveries + 1] = delivery end
-    elseif alone_now == '1' and tonumber(deaths_alone) + 1 >= DEATHS_ALONE and not is_flagged(id) then
-      deliveries[#deliveries + 1] = finish(id, 'failed', now, '', a.condemned_error)
-      condemned[#condemned + 1] = id
     else
-      deaths = tonumber(deaths) + 1
-      if alone_now == '1' then set(id, 'deaths_alone', tonumber(deaths_alone) + 1) end
-      set(id, 'deaths', deaths, 'alone', deaths >= DEATHS_BEFORE_ALONE and '1' or '0')
-      deliveries[#deliveries + 1] = give_back(id, true, now)
+      died(id)
     end
   end
   for _, id in ipairs(ids) do

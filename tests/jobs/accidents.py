@@ -20,6 +20,7 @@ class Accidents(Reference):
     def _lose_the_lease(self, job):
         self.desk.end_lease(job.id)
         found = self.ledger.recover()
+        self.a_process_dies([job])
         assert found.condemned == ([job.id] if self.condemns(job) else [])
         self.die(job)
         self.sent(found.deliveries)
@@ -27,7 +28,9 @@ class Accidents(Reference):
     @rule(worker=st.sampled_from(["w1", "w2"]))
     def kill_a_worker(self, worker):
         found = self.ledger.bury(worker)
-        for job in [job for job in self.jobs.values() if job.worker == worker]:
+        its = [job for job in self.jobs.values() if job.worker == worker]
+        self.a_process_dies(its)
+        for job in its:
             self.die(job)
         self.sent(found.deliveries)
 

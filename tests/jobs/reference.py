@@ -1,5 +1,6 @@
 """What the ledger should do, in plain Python: the model that `test_model.py` holds it against."""
 
+from collections import Counter
 from dataclasses import dataclass, field
 
 from jobs.states import MOVES, Status
@@ -25,6 +26,7 @@ class Expected:
     worker: str = ""
     deaths: int = 0
     deaths_alone: int = 0
+    last_alone: int = 0
     alone: bool = False
     alone_now: bool = False
     cancel: bool = False
@@ -53,6 +55,7 @@ class Reference:
         self.held: set[str] = set()
         self.draining: set[str] = set()
         self.fresh: set[str] = set()
+        self.deaths_in: Counter[str] = Counter()
 
     def children(self, parent):
         return [job for job in self.jobs.values() if job.parent == parent]
@@ -91,18 +94,25 @@ class Reference:
             job.status = "queued"
         self.enqueue(job, front=front)
 
+    def a_process_dies(self, jobs):
+        """Note in which queues, before the jobs that it had in hand are told by `die`."""
+        self.deaths_in.update({job.queue for job in jobs})
+
     def condemns(self, job):
-        """Whether the job's next death ends it."""
-        return job.alone_now and job.deaths_alone == 1 and not self.flagged(job)
+        """Whether the death that was just noted ends the job."""
+        in_a_row = job.deaths_alone >= 1 and job.last_alone == self.deaths_in[job.queue] - 1
+        return job.alone_now and (in_a_row or job.deaths_alone >= 5) and not self.flagged(job)
 
     def die(self, job):
         if self.condemns(job):
             self.finish(job, "failed", "worker_died")
             return
+        was_alone = job.alone_now
+        if was_alone:
+            job.deaths_alone, job.last_alone = job.deaths_alone + 1, self.deaths_in[job.queue]
         job.deaths += 1
-        job.deaths_alone += job.alone_now
         job.alone = job.deaths >= 2
-        self.give_back(job, front=True)
+        self.give_back(job, front=not was_alone)
 
     def forgive(self, job):
         job.deaths, job.deaths_alone, job.alone = 0, 0, False

@@ -182,7 +182,7 @@ class TestStates:
         """The script has the same table: a record that says what cannot be is not moved on."""
         claim = desk.start()
         desk.succeed(claim)
-        redis.hset(f"vq:job:{claim.id}", mapping={"status": "queued", "alone_now": "1", "deaths_alone": "1"})
+        redis.hset(f"vq:job:{claim.id}", mapping={"status": "queued", "alone_now": "1", "deaths_alone": "5"})
         redis.zadd("vq:leases", {claim.id: 1})
         assert "cannot go from queued to failed" in desk.ledger.recover().broken[claim.id]
 

@@ -38,6 +38,50 @@ def test_two_deaths_then_alone_and_after_two_more_condemned(desk):
     assert (job.status, job.error["type"]) == (Status.FAILED, "worker_died")
 
 
+def die_alone(desk, job_id):
+    """Kill a job's worker while it is alone there."""
+    desk.ledger.run_alone(desk.claim(job_id))
+    return desk.die(job_id)
+
+
+def suspects(desk, count):
+    """Submit jobs that were in hand at two deaths."""
+    ids = [desk.submit() for _ in range(count)]
+    for job_id in ids:
+        for _ in range(2):
+            desk.claim(job_id)
+            desk.die(job_id)
+    return ids
+
+
+def test_in_a_storm_in_which_others_die_as_well_nobody_is_condemned_by_two_deaths(desk):
+    one, other = suspects(desk, 2)
+    assert die_alone(desk, one).condemned == []
+    assert die_alone(desk, other).condemned == []
+    assert die_alone(desk, one).condemned == []
+    desk.claim(innocent := desk.submit())
+    desk.die(innocent)
+    assert die_alone(desk, one).condemned == []
+    assert die_alone(desk, one).condemned == [one], "its neighbours lived between these two"
+
+
+def test_two_that_kill_their_worker_in_turn_do_not_hide_each_other_for_ever(desk):
+    one, other = suspects(desk, 2)
+    for _ in range(5):
+        assert die_alone(desk, one).condemned == []
+        assert die_alone(desk, other).condemned == []
+    assert die_alone(desk, one).condemned == [one]
+    assert die_alone(desk, other).condemned == [other]
+
+
+def test_who_died_alone_goes_behind_those_who_wait(desk):
+    [suspect] = suspects(desk, 1)
+    waiting = desk.submit()
+    [delivery] = die_alone(desk, suspect).deliveries
+    assert delivery.sequence > desk.sent[waiting].sequence
+    assert delivery.step >= desk.sent[waiting].step
+
+
 def test_a_death_before_it_was_alone_condemns_nobody(desk):
     job_id = desk.submit()
     for _ in range(5):
