@@ -186,7 +186,7 @@ def main() -> None:
     parser.add_argument("--long", type=float, default=600, help="seconds of the long file")
     parser.add_argument("--rounds", type=int, default=2, help="times that each hears the long file")
     parser.add_argument("--hours", type=float, default=10, help="hours of the recording of hours")
-    parser.add_argument("--rows", type=int, default=4)
+    parser.add_argument("--rows", type=int, default=8, help="of a batch, for all: the library's default")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", choices=PARTS, action="append")

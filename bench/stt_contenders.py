@@ -16,6 +16,7 @@ from app.stack.environment import without_settings
 from bench.stt_measures import processor_seconds_of
 from speech.stt import DecodeOptions, Recognizer
 from workers.batching import BatchScheduler
+from workers.recognizers import LINGER_SHARE
 
 PATIENCE = 300
 ENDED = {"succeeded", "failed", "canceled"}
@@ -70,7 +71,9 @@ class Ours:
         return self.recognizer.decode(payloads)
 
     def jobs(self, paths: list[Path], *, rows: int = 8, timestamps: bool = True) -> list[str]:
-        scheduler = BatchScheduler(self, max_cost=sys.maxsize, max_rows=rows, linger_seconds=0.015)
+        scheduler = BatchScheduler(
+            self, max_cost=sys.maxsize, max_rows=rows, linger_seconds=0.75, linger_share=LINGER_SHARE
+        )
         scheduler.start()
         options = DecodeOptions(language="zh", temperature=0.0, timestamps=timestamps)
 

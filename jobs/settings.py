@@ -120,7 +120,8 @@ class Settings(BaseSettings):
     stt_batch_rows: int = Field(default=16, gt=0)
     """Most chunks (≤ 30 s) of an STT batch."""
     linger_ms: float = Field(default=15, ge=0)
-    """How long an idle engine waits for company for a unit. Too high: short jobs wait; too low: batches of one."""
+    """How long an idle engine waits for company for a unit, at most half of its last run; for a recording's 50 times as
+    long, at most 1/32 of it. Too high: short jobs wait; too low: batches of one."""
     tts_threads: int = Field(default=64, ge=1)
     """TTS jobs a worker has in hand at once; each gives sentences to the batches. Too low: small batches."""
     stt_threads: int = Field(default=16, ge=1)

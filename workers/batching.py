@@ -43,9 +43,9 @@ class BatchScheduler(Generic[P, R]):
 
     ``max_cost`` (padded cost of a batch) bounds memory; a unit above it runs alone. ``max_rows`` bounds the rows. Both
     too low waste the device, too high run out of memory or keep an interactive unit waiting for a long batch.
-    ``linger_seconds`` is how long a free engine waits for more when there is not enough for a full batch (at most half
-    the time of its last run): too low gives small batches, too high adds to every answer. ``idle_unload_seconds``
-    without work unloads the model (None: never). ``on_broken`` is called on the engine thread with the error.
+    ``linger_seconds`` is how long a free engine waits for more when there is not enough for a full batch, at most
+    ``linger_share`` of its last run: too low gives small batches, too high adds to every answer. After
+    ``idle_unload_seconds`` without work the model is unloaded (None: never). ``on_broken`` gets the error.
     """
 
     def __init__(  # noqa: PLR0913 - every one a setting with a sensible default
@@ -55,6 +55,7 @@ class BatchScheduler(Generic[P, R]):
         max_cost: int,
         max_rows: int,
         linger_seconds: float = 0.01,
+        linger_share: float = 0.5,
         name: str = "engine",
         max_stretch: float = 3.0,
         idle_unload_seconds: float | None = None,
@@ -66,7 +67,7 @@ class BatchScheduler(Generic[P, R]):
         self._engine = engine
         self._life = EngineLife(engine)
         self._limits = AdaptiveLimits(Limits(max_cost, max_rows, max_stretch))
-        self._linger = linger_seconds
+        self._linger, self._linger_share = linger_seconds, linger_share
         self._idle_unload = idle_unload_seconds
         self._out_of_memory = out_of_memory
         self._fatal = fatal
@@ -207,7 +208,7 @@ class BatchScheduler(Generic[P, R]):
                 if left <= 0:
                     return False
             self._clock.wait(self._changed, left)
-        until = self._clock.now() + min(self._linger, self._last_run / 2)
+        until = self._clock.now() + min(self._linger, self._last_run * self._linger_share)
         while not self._stopping and not self._room.any_full(self._limits.current):
             self._state = "lingering"
             left = until - self._clock.now()
@@ -284,7 +285,9 @@ class BatchScheduler(Generic[P, R]):
         """Note that an engine run is over: of what had results, and of what did not."""
         done = attempt.done
         with self._changed:
-            seconds = self._end_run(attempt)
+            self._last_progress = self._clock.now()
+            self._running_since = None
+            self._last_run = seconds = attempt.seconds
             if done:
                 self._limits.succeeded(padded_cost(done), len(done))
                 self._meter.ran([unit.cost for unit in done], seconds, failed=attempt.failed)
@@ -323,13 +326,6 @@ class BatchScheduler(Generic[P, R]):
             for unit in attempt.left:
                 del self._in_hand[unit]
                 self._room.add(unit, again=True)
-
-    def _end_run(self, attempt: Attempt[P, R]) -> float:
-        """Note (the lock held) that an engine run is over, and return its seconds."""
-        self._last_progress = self._clock.now()
-        self._running_since = None
-        self._last_run = attempt.seconds
-        return self._last_run
 
     def _fail(self, unit: Unit[P, R], error: BaseException) -> None:
         with self._changed:

@@ -104,7 +104,7 @@ class WorkerProcess:
 
                 voices = VoiceEngine(settings)
                 rows = voices.good_rows(self._arithmetic_threads)
-                speaking = self._add_engine(voices, settings.tts_batch_frames, rows, math.inf)
+                speaking = self._add_engine(voices, settings.tts_batch_frames, rows, max_stretch=math.inf)
                 window = 2 * rows
                 turns = Turns(enough=CANDIDATES * rows, writers=max(1, count_cores() - self._arithmetic_threads))
                 texts = Speaker(voices, speaking, self.store, self.reusing, window)
@@ -114,11 +114,14 @@ class WorkerProcess:
                 )
             case "stt":
                 from workers.listening import Listener
-                from workers.recognizers import RecognizerEngine
+                from workers.recognizers import LINGER_SHARE, LINGER_TIMES, RecognizerEngine
 
                 recognizer = RecognizerEngine(settings, threads=self._arithmetic_threads)
                 rows = min(settings.stt_batch_rows, recognizer.good_rows)
-                listening = self._add_engine(recognizer, sys.maxsize, rows)
+                longer = settings.linger_ms / 1000 * LINGER_TIMES
+                listening = self._add_engine(
+                    recognizer, sys.maxsize, rows, linger_seconds=longer, linger_share=LINGER_SHARE
+                )
                 window = 2 * rows
                 self.handlers["stt"] = Listener(recognizer, listening, self.store, self.reusing, settings, window)
             case "cpu":
@@ -127,7 +130,14 @@ class WorkerProcess:
                 self.handlers |= parent_handlers(Family(self.ledger, self.queries, self.broker), self.store, settings)
 
     def _add_engine(
-        self, engine: WorkerEngine, max_cost: int, max_rows: int, max_stretch: float = 3.0
+        self,
+        engine: WorkerEngine,
+        max_cost: int,
+        max_rows: int,
+        *,
+        max_stretch: float = 3.0,
+        linger_seconds: float | None = None,
+        linger_share: float = 0.5,
     ) -> BatchScheduler[Any, Any]:
         self.engine = engine
         self.scheduler = BatchScheduler(
@@ -135,7 +145,8 @@ class WorkerProcess:
             max_cost=max_cost,
             max_rows=max_rows,
             max_stretch=max_stretch,
-            linger_seconds=self.settings.linger_ms / 1000,
+            linger_seconds=self.settings.linger_ms / 1000 if linger_seconds is None else linger_seconds,
+            linger_share=linger_share,
             name=f"{self.kind}-engine",
             idle_unload_seconds=self.settings.idle_unload_seconds or None,
             on_broken=self._engine_broke,

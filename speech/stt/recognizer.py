@@ -21,9 +21,10 @@ from speech.stt.options import DecodeOptions, OptionError
 from speech.stt.prepare import Preparation
 from speech.stt.transcript import Transcript, assemble
 
-GOOD_ROWS = {"cpu": 4, "cuda": 16}
+GOOD_ROWS = {"cpu": 8, "cuda": 16}
 """Chunks of a batch beyond which a device gains nothing, measured on a CPU and as published for GPUs. On a CPU a longer
-batch only keeps others waiting: a row of a `small` model takes seconds."""
+batch only keeps others waiting: a row of a `small` model takes seconds. There four rows are enough for one thread; with
+two, eight take 7 % less of processor time (bench/RESULTS.md)."""
 UNLOAD_PATIENCE = 0.5
 """Seconds that CTranslate2 may take to let go of a model after its last batch."""
 OPEN_FILES = 32

@@ -113,6 +113,26 @@ def test_lingering_never_takes_more_than_half_the_time_of_a_run(scheduler_of, du
     assert second.result(PATIENCE) == -10
 
 
+def test_the_share_of_a_run_that_may_be_lingered_away_can_be_chosen(scheduler_of, dummy_engine, clock):
+    engine = dummy_engine()
+    plain = engine.run
+
+    def run(payloads):
+        clock.time += 16
+        return plain(payloads)
+
+    engine.run = run
+    scheduler = scheduler_of(engine, clock=clock, linger_seconds=0.75, linger_share=1 / 32)
+    clock.waits.get(timeout=PATIENCE)
+    results([scheduler.submit(10, job="a") for _ in range(8)])
+    while clock.waits.get(timeout=PATIENCE) is not None:
+        pass
+    second = scheduler.submit(10, job="a")
+    assert clock.waits.get(timeout=PATIENCE) == pytest.approx(0.5)
+    clock.advance(0.5)
+    assert second.result(PATIENCE) == -10
+
+
 def test_a_full_batch_does_not_linger(scheduler_of, dummy_engine, clock):
     engine = dummy_engine()
     scheduler = scheduler_of(engine, clock=clock, linger_seconds=1e6)
