@@ -27,9 +27,9 @@ WARM_UP_SYMBOLS = (
 )
 """你好 as symbols."""
 CPU_ROWS = 16
-"""For each core, which has rows of its own. The decoder of a voice of the real size takes 0.32 s of processor time a
-sentence with 8 rows a core, 0.22 s with 16 and 0.18 s with 32 (one by one 0.66 s), the vocoder 1.6 s with any; who is
-in a hurry waits for the decoder to end and then for one row."""
+"""For each core, which has rows of its own. Encoder, decoder and postnet of a voice of the real size take 0.92 s
+of processor time a sentence one by one, 0.32 s with 8 rows a core, 0.22 s with 16 and 0.18 s with 32; the vocoder 1.6 s
+with any. Who is in a hurry waits for the decoder to end and then for one row."""
 CANDIDATES = 8
 """Batches of sentences among which a book lets the scheduler choose those of like length."""
 
