@@ -42,9 +42,17 @@ def heap(tmp_path_factory):
         encode(folder / name, [samples], rate=16000, format="wav")
         found[name] = ((folder / name).read_bytes(), "")
     found["video.mp4"] = (video(folder / "video.mp4", voice.synthesize([SENTENCES[0]])[0]), SENTENCES[0])
+    found["cut.wav"] = (broken_off(folder / "cut.wav", voice.synthesize([SENTENCES[1], SENTENCES[2]])), SENTENCES[1])
     found["text.wav"] = ("这是一封信，不是录音。".encode() * 40, None)
     found["empty.mp3"] = (b"", None)
     return found
+
+
+def broken_off(path, sentences):
+    """Return a recording whose end is missing: it breaks off in the pause behind the first sentence."""
+    pause = np.zeros(16000, np.float32)
+    encode(path, [np.concatenate([sentences[0], pause, sentences[1]])], rate=16000, format="wav")
+    return path.read_bytes()[: 2 * (len(sentences[0]) + len(pause) // 2)]
 
 
 def video(path, audio):
@@ -77,6 +85,9 @@ def test_each_good_one_is_right_each_bad_one_has_its_own_error(client, heap):
     assert set(rows) == set(heap)
     with zipfile.ZipFile(io.BytesIO(client.get(urls["transcripts.zip"]).content)) as archive:
         texts = {name: archive.read(name).decode() for name in archive.namelist()}
+    cut = next(child for child in children(client, job["id"]) if child["input"]["files"][0]["name"] == "cut.wav")
+    [warning] = cut["output"]["warnings"]
+    assert (warning["code"], warning["at"] > 1) == ("truncated", True)
     pairs = []
     for name, (_, spoken) in heap.items():
         if spoken is None:
@@ -93,7 +104,7 @@ def test_each_good_one_is_right_each_bad_one_has_its_own_error(client, heap):
 
 
 def children(client, job_id):
-    return client.get("/v1/jobs", params={"parent": job_id}).json()["data"]
+    return client.get("/v1/jobs", params={"parent": job_id, "limit": 100}).json()["data"]
 
 
 def test_retry_runs_only_what_failed(client, heap):
