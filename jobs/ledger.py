@@ -32,7 +32,7 @@ KEPT = frozenset(
 CONDEMNED = Problem(
     "worker_died",
     "The worker died",
-    "The process that ran this job died again and again, the last two times with this job alone in it; "
+    "The process that ran this job died again and again, at last with this job alone in it; "
     "its input is likely to be the cause.",
 )
 

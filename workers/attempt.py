@@ -1,6 +1,6 @@
 """One run of the engine over a batch: which units have their results, which are left, and what went wrong."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from workers.clock import Clock
@@ -46,12 +46,14 @@ class Attempt(Generic[P, R]):
         return self._clock.now() - self.began - self.aside
 
     def __iter__(self) -> "Iterator[tuple[Unit[P, R], R | Exception]]":
-        results = self._results([unit.payload for unit in self.units])
+        found = self._found([unit.payload for unit in self.units])
         while True:
             try:
-                place, result = next(results)
+                place, result = next(found)
                 unit = self._left.pop(place)
             except StopIteration:
+                if self._left:
+                    self.error = self._miscounted(len(self.units) - len(self._left))
                 return
             except BaseException as error:  # noqa: BLE001 - whoever iterates decides which ones go further
                 self.error = error
@@ -59,22 +61,18 @@ class Attempt(Generic[P, R]):
             self.failed += isinstance(result, Exception)
             yield unit, result
 
-    def _results(self, payloads: Sequence[P]) -> "Iterator[tuple[int, R | Exception]]":
-        count = 0
-        for found in self._found(payloads):
-            count += 1
-            yield found
-        if count != len(payloads):
-            raise RuntimeError(f"the engine gave {count} results for {len(payloads)} units")
-
-    def _found(self, payloads: Sequence[P]) -> Iterable[tuple[int, Any]]:
+    def _found(self, payloads: Sequence[P]) -> Iterator[tuple[int, Any]]:
         results = self._engine.run(payloads)
         if isinstance(results, Iterator):
             self.streams = True
-            return results
-        if len(results) != len(payloads):
-            raise RuntimeError(f"the engine gave {len(results)} results for {len(payloads)} units")
-        return enumerate(results)
+            yield from results
+        elif len(results) == len(payloads):
+            yield from enumerate(results)
+        else:
+            raise self._miscounted(len(results))
+
+    def _miscounted(self, count: int) -> RuntimeError:
+        return RuntimeError(f"the engine gave {count} results for {len(self.units)} units")
 
 
 def padded_cost(units: Sequence[Unit[Any, Any]]) -> int:

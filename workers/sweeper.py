@@ -119,7 +119,7 @@ class Sweeper:
             log.warning("taken back from dead workers: %s", ", ".join(one.id for one in found.deliveries[:10]))
         for job_id in found.condemned:
             with about(job_id):
-                log.error("condemned: the worker died again and again, twice with this job alone in it")
+                log.error("condemned: the worker died again and again with this job alone in it")
         for job_id, why in found.broken.items():
             with about(job_id):
                 log.error("cannot be taken back from a dead worker: its record in the ledger makes no sense (%s)", why)

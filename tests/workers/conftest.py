@@ -26,12 +26,15 @@ class DummyEngine:
     def bucket(self, payload):
         return payload // 1_000_000
 
-    def run(self, payloads):
+    def begin(self, payloads):
         self.runs.append(list(payloads))
         self.entered.release()
         assert self.open.wait(PATIENCE)
         if self.memory and max(p % 1000 for p in payloads) * len(payloads) > self.memory:
             raise MemoryError("the dummy's memory is full")
+
+    def run(self, payloads):
+        self.begin(payloads)
         if self.fatal.intersection(payloads):
             raise RuntimeError("CUDA error: an illegal memory access was encountered")
         if self.bad.intersection(payloads):

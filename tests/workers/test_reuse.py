@@ -46,6 +46,19 @@ def works(redis, tmp_path):
     return Works(redis, Settings(data_dir=tmp_path, reuse_bytes=10_000))
 
 
+def test_a_result_is_kept_before_its_job_is_seen_to_succeed(works, monkeypatch):
+    """Whoever sees it succeed may ask for the same at once."""
+    commit, kept = works.house.ledger.succeed, []
+
+    def succeed(claim, output):
+        kept.append(works.house.redis.hlen("vq:reuse"))
+        return commit(claim, output)
+
+    monkeypatch.setattr(works.house.ledger, "succeed", succeed)
+    works.do(text="你好。")
+    assert kept == [1]
+
+
 def test_identical_work_is_answered_with_the_kept_result(works):
     first = works.do(text="你好。")
     again = works.do(text="你好。", priority="bulk", metadata={"a": "b"}, timeout_seconds=9)

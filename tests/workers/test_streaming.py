@@ -22,11 +22,7 @@ def streaming_engine(dummy_engine):
             self.rows = []
 
         def run(self, payloads):
-            self.runs.append(list(payloads))
-            self.entered.release()
-            assert self.open.wait(PATIENCE)
-            if self.memory and max(p % 1000 for p in payloads) * len(payloads) > self.memory:
-                raise MemoryError("the dummy's memory is full")
+            self.begin(payloads)
             for place, payload in enumerate(payloads):
                 if self.permits is not None:
                     assert self.permits.acquire(timeout=PATIENCE)
