@@ -12,7 +12,7 @@ from jobs.files import Store, scratch
 from jobs.record import Blob, Output, Warn
 from jobs.specs import ChapterSpec
 from speech.audio import MEDIA_TYPES as AUDIO_TYPES
-from speech.books.chapter import Levels, Making, write_chapter
+from speech.books.chapter import Levels, Making, join
 from speech.books.order import chapter_name
 from speech.books.script import Pauses, script
 from speech.errors import TextError
@@ -29,6 +29,7 @@ from workers.speaking import SUBTITLES
 from workers.turns import Turns
 from workers.voices import AnyFrontEnd, Row, VoiceEngine
 from workers.voices import front_end as plain_front_end
+from workers.writers import Writers
 
 BOOK_FORMAT = "m4a"
 """An M4B is made of the chapters' AAC, which is copied and not encoded again."""
@@ -50,6 +51,7 @@ class ChapterSpeaker:
     store: Store
     reusing: Reusing
     turns: Turns
+    writers: Writers
     window: int
     """Sentences of one chapter in the scheduler at once."""
 
@@ -96,7 +98,9 @@ class ChapterSpeaker:
         formats = list(dict.fromkeys([spec.format, BOOK_FORMAT]))
         making = Making(rate, formats, spec.sample_rate, Levels(spec.loudness))
         with scratch() as folder:
-            made = write_chapter(folder, stem, run.audio(), run.gaps(), making, title=spec.title, check=session.insist)
+            joined = folder / "joined.pcm"
+            join(joined, run.audio(), run.gaps(), rate, check=session.insist)
+            made = self.writers.write(joined, folder, stem, making, title=spec.title, check=session.insist)
             audio = [
                 self.store.put(job_id, path, name=_shown_name(name, path, spec), media_type=AUDIO_TYPES[kind])
                 for kind, path in made.files.items()

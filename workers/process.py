@@ -11,6 +11,7 @@ import math
 import os
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from celery import Celery
@@ -87,6 +88,7 @@ class WorkerProcess:
         self.engine: WorkerEngine | None = None
         self.scheduler: BatchScheduler[Any, Any] | None = None
         self.handlers: dict[str, Handler] = {}
+        self._closing: list[Callable[[], None]] = []
         self._ended = threading.Event()
         self._build_engine()
         self.watchdog = self._watchdog()
@@ -101,6 +103,7 @@ class WorkerProcess:
                 from workers.speaking import Speaker
                 from workers.turns import Turns
                 from workers.voices import CANDIDATES, VoiceEngine
+                from workers.writers import Writers
 
                 voices = VoiceEngine(settings)
                 rows = voices.good_rows(self._arithmetic_threads)
@@ -108,7 +111,9 @@ class WorkerProcess:
                 window = 2 * rows
                 turns = Turns(enough=CANDIDATES * rows, writers=max(1, count_cores() - self._arithmetic_threads))
                 texts = Speaker(voices, speaking, self.store, self.reusing, window)
-                chapters = ChapterSpeaker(voices, speaking, self.store, self.reusing, turns, window)
+                writers = Writers()
+                self._closing.append(writers.close)
+                chapters = ChapterSpeaker(voices, speaking, self.store, self.reusing, turns, writers, window)
                 self.handlers["tts"] = lambda session: (chapters if session.job.kind is Kind.CHAPTER else texts)(
                     session
                 )
@@ -208,6 +213,8 @@ class WorkerProcess:
             log.warning("withdrawing from the list of processes failed: %s", error)
         if self.scheduler is not None:
             self.scheduler.stop(drain=False, timeout=5)
+        for close in self._closing:
+            close()
         tracing.stop()
         log.info("worker %s has ended", self.name)
         # Exit handlers of libraries (CUDA, OpenMP) may hang; nothing of ours waits for them.

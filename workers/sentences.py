@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from jobs.files import Store
 from jobs.record import Blob, Warn
 from jobs.states import Priority
-from speech.audio import to_float, to_int16
+from speech.audio import to_int16
 from speech.errors import SpeechError
 from speech.subtitles import Cue
 from speech.text import Sentence
@@ -201,12 +201,12 @@ class SentenceRun:
             timeline.pause(gap / 1000)
         return found
 
-    def audio(self) -> Iterator[NDArray[np.float32]]:
+    def audio(self) -> Iterator[NDArray[np.int16]]:
         """Yield the audio to which `gaps` belong: nothing for the first one, then the spoken sentences, in order."""
-        yield np.zeros(0, np.float32)
+        yield np.zeros(0, np.int16)
         for index in sorted(self._spoken):
             self._session.insist()
-            yield to_float(np.frombuffer(self._pcm(index), "<i2"))
+            yield np.frombuffer(self._pcm(index), "<i2").astype(np.int16, copy=False)
 
     def _pcm(self, index: int) -> bytes:
         if self._lone_pcm is not None:

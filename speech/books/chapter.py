@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import soundfile
 from numpy.typing import NDArray
 
 from speech.audio import AudioWriter, Leveller, to_int16
@@ -72,28 +71,63 @@ def write_chapter(
     title: str = "",
     check: Callable[[], None] | None = None,
 ) -> ChapterAudio:
-    """Write ``folder/stem.FORMAT`` for each format and return what was measured.
+    """Write ``folder/stem.FORMAT`` for each format and return what was measured: `join`, then `encode_chapter`.
 
-    ``audio`` yields the sentences, mono float32[n] in -1..1 or int16[n] at the voice's rate; ``pauses_ms`` has the
-    silence after each. Two passes: the first joins them in a lossless file and measures, the second applies the gain,
-    limits peaks, measures again and encodes; it is repeated where the limiter took so much that the level is missed.
-    Memory is bounded by the longest sentence. A file appears under its name only when it is whole, so a name that
-    exists is done. ``check`` is called between blocks and may raise to stop.
+    A file appears under its name only when it is whole, so a name that exists is done.
     """
-    folder, check = Path(folder), check or _nothing
-    joined = folder / f".{stem}.joined.part"
+    joined = Path(folder) / f".{stem}.joined.part"
     try:
-        before = _join(joined, audio, pauses_ms, making.rate, check)
-        gain = gain_for(before, making.levels.mode, making.levels.target)
-        files = {kind: folder / f"{stem}.{kind}" for kind in making.formats}
-        for _ in range(MOST_TRIES):
-            after, samples = _encode(files, _levelled(joined, making, gain, check), making, title)
-            missing = gain_for(after, making.levels.mode, making.levels.target)
-            if abs(missing) <= CLOSE_ENOUGH_DB or abs(gain + missing) > MOST_GAIN_DB:
-                break
-            gain += missing  # where the limiter has to work it takes loudness away
+        join(joined, audio, pauses_ms, making.rate, check=check)
+        return encode_chapter(joined, folder, stem, making, title=title, check=check)
     finally:
         joined.unlink(missing_ok=True)
+
+
+def join(
+    path: str | Path,
+    audio: Iterable[NDArray[Any]],
+    pauses_ms: Iterable[int],
+    rate: int,
+    *,
+    check: Callable[[], None] | None = None,
+) -> None:
+    """Write sentences and their pauses one behind the other, as raw 16-bit little-endian samples.
+
+    ``audio`` yields the sentences, mono float32[n] in -1..1 or int16[n] at ``rate`` Hz; ``pauses_ms`` has the silence
+    after each. Memory is bounded by the longest sentence. ``check`` is called between blocks and may raise to stop.
+    """
+    check = check or _nothing
+    with Path(path).open("wb") as file:
+        for block in with_pauses(audio, pauses_ms, rate):
+            check()
+            file.write(block.astype("<i2", copy=False).data)
+
+
+def encode_chapter(
+    joined: str | Path,
+    folder: str | Path,
+    stem: str,
+    making: Making,
+    *,
+    title: str = "",
+    check: Callable[[], None] | None = None,
+) -> ChapterAudio:
+    """Write ``folder/stem.FORMAT`` for each format from what `join` wrote; ``joined`` stays.
+
+    One pass measures; the next applies the gain, limits peaks, measures again and encodes. It is repeated where the
+    limiter took so much that the level is missed. Memory does not grow with the chapter. ``check`` is called between
+    blocks and may raise to stop.
+    """
+    folder, check = Path(folder), check or _nothing
+    files = {kind: folder / f"{stem}.{kind}" for kind in making.formats}
+    before = _measured(joined, making.rate, check)
+    gain = gain_for(before, making.levels.mode, making.levels.target)
+    for _ in range(MOST_TRIES):
+        after, samples = _encode(files, _levelled(joined, making, gain, check), making, title)
+        missing = gain_for(after, making.levels.mode, making.levels.target)
+        if abs(missing) <= CLOSE_ENOUGH_DB or abs(gain + missing) > MOST_GAIN_DB:
+            break
+        gain += missing  # where the limiter has to work it takes loudness away
     return ChapterAudio(
         title=title,
         seconds=samples / making.rate,
@@ -113,25 +147,28 @@ def with_pauses(audio: Iterable[NDArray[Any]], pauses_ms: Iterable[int], rate: i
             yield np.zeros(rate * pause // 1000, np.int16)
 
 
-def _join(
-    path: Path, audio: Iterable[NDArray[Any]], pauses_ms: Iterable[int], rate: int, check: Callable[[], None]
-) -> Loudness:
+def _measured(joined: str | Path, rate: int, check: Callable[[], None]) -> Loudness:
     meter = Meter(rate)
-    with AudioWriter(path, rate=rate, format="flac") as writer:
-        for block in with_pauses(audio, pauses_ms, rate):
-            check()
-            writer.write(block)
-            meter.push(block)
+    for block in _blocks(joined):
+        check()
+        meter.push(block)
     return meter.result()
 
 
-def _levelled(joined: Path, making: Making, gain: float, check: Callable[[], None]) -> Iterator[NDArray[np.float32]]:
+def _levelled(
+    joined: str | Path, making: Making, gain: float, check: Callable[[], None]
+) -> Iterator[NDArray[np.float32]]:
     leveller = Leveller(making.rate, gain, ceiling_for(making.levels.mode))
-    with soundfile.SoundFile(joined) as file:
-        for block in file.blocks(BLOCK, dtype="float32"):
-            check()
-            yield leveller.push(block)
+    for block in _blocks(joined):
+        check()
+        yield leveller.push(block)
     yield leveller.flush()
+
+
+def _blocks(joined: str | Path) -> Iterator[NDArray[np.int16]]:
+    with Path(joined).open("rb") as file:
+        while data := file.read(2 * BLOCK):
+            yield np.frombuffer(data, "<i2").astype(np.int16, copy=False)
 
 
 def _encode(

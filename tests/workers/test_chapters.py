@@ -16,6 +16,7 @@ from workers.catalogue import VoiceEntry
 from workers.chapters import ChapterSpeaker
 from workers.reuse import Reusing
 from workers.turns import Turns
+from workers.writers import Writers
 
 RATE, HOP = 16000, 200
 ONE, TWO = {"title": "第一章 雨", "text": "今天下雨。"}, {"title": "第二章 天", "text": "明天晴。"}
@@ -51,7 +52,7 @@ class Books(Household):
     """Makes whole books."""
 
     def open(self):
-        self.schedulers = []
+        self.schedulers, self.writers = [], Writers()
         self.engine, self.speaker = self.worker()
 
     def worker(self, linger_seconds=0):
@@ -62,7 +63,7 @@ class Books(Household):
         self.schedulers.append(scheduler)
         reusing = Reusing(KeptResults(self.redis, self.store, self.settings.reuse_bytes))
         turns = Turns(enough=100, writers=1)
-        return engine, ChapterSpeaker(engine, scheduler, self.store, reusing, turns, window=8)
+        return engine, ChapterSpeaker(engine, scheduler, self.store, reusing, turns, self.writers, window=8)
 
     def speak(self, *chapters, speakers=(), **options):
         """Have a book spoken, by all `speakers` at once; returns its chapters and its manifest."""
@@ -84,6 +85,7 @@ def books(redis, tmp_path):
     house = Books(redis, Settings(data_dir=tmp_path, reuse_bytes=10**7))
     house.open()
     yield house
+    house.writers.close()
     assert all(scheduler.stop(drain=False, timeout=30) for scheduler in house.schedulers)
 
 
