@@ -167,7 +167,7 @@ end
 
 local function end_lease(id)
   redis.call('ZREM', P .. 'leases', id)
-  set(id, 'lease', '', 'claim', '', 'alone_now', '0')
+  set(id, 'lease', '', 'claim', '', 'alone_now', '0', 'resting', '0')
 end
 
 local function no_child_active(parent)
@@ -452,6 +452,13 @@ function ledger.alone(a)
   return { ok = true }
 end
 
+-- It only waits for its turn, or no longer: who does nothing kills nobody, and a death meanwhile does not count.
+function ledger.rest(a)
+  if not holds(a) then return { ok = false } end
+  set(a.id, 'resting', a.resting and '1' or '0')
+  return { ok = true }
+end
+
 function ledger.progress(a)
   local ok, why = holds(a)
   if not ok then return { ok = false, why = why } end
@@ -691,9 +698,13 @@ local function take_back(ids, now, a)
     return deaths_in[queue]
   end
   local function died(id)
-    local deaths, alone_now, deaths_alone, last, queue =
-      fields(id, 'deaths', 'alone_now', 'deaths_alone', 'last_alone', 'queue')
+    local deaths, alone_now, deaths_alone, last, queue, resting =
+      fields(id, 'deaths', 'alone_now', 'deaths_alone', 'last_alone', 'queue', 'resting')
     local number = deaths_of(queue)
+    if resting == '1' then
+      deliveries[#deliveries + 1] = give_back(id, true, now)
+      return
+    end
     if alone_now == '1' then
       deaths_alone = tonumber(deaths_alone) + 1
       local in_a_row = deaths_alone > 1 and tonumber(last) == number - 1

@@ -179,6 +179,10 @@ class Ledger:
         """Note that the job has the process to itself; dying so twice condemns it. Raises `LeaseLost`."""
         self._fenced("alone", claim)
 
+    def rest(self, claim: Claim, *, resting: bool) -> None:
+        """Note that the job only waits for its turn, or no longer: no death meanwhile counts. Raises `LeaseLost`."""
+        self._fenced("rest", claim, resting=resting)
+
     def progress(self, claim: Claim, done: int, total: int, unit: str) -> None:
         """Tell how far the job is. Raises `LeaseLost`."""
         self._fenced("progress", claim, done=done, total=total, unit=unit)

@@ -80,9 +80,11 @@ class ChapterSpeaker:
     def _speak(
         self, session: Session, spec: ChapterSpec, text: ChapterText, chosen: Chosen, front_end: AnyFrontEnd
     ) -> Output:
-        sentences = _sentences(spec, text, front_end)
         run = SentenceRun(session, self.scheduler, self.store, self.engine.entries, strict=spec.strict)
-        run.speak(sentences, chosen, window=self.window, turn=functools.partial(self.turns.to_speak, session))
+        with self.turns.to_speak(session) as tell:
+            sentences = _sentences(spec, text, front_end)
+            tell(min(self.window, sum(bool(one.symbols) for one in sentences)))
+            run.speak(sentences, chosen, window=self.window)
         session.after_commit.append(run.discard_units)
         with self.turns.to_write(session):
             return self._publish(session, spec, text, run, chosen.voice.sample_rate)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import zlib
-from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -101,12 +99,9 @@ class SentenceRun:
         default: Chosen,
         *,
         window: int,
-        turn: Callable[[int], AbstractContextManager[None]] | None = None,
     ) -> None:
         """Speak what is not yet spoken, at most `window` sentences at once in the scheduler.
 
-        `turn` is entered for all but the first one, with the number of those in the scheduler at once: if the process
-        dies while the job waits there, it has given a sign of life and is not suspected.
         Raises `Stop`, or `JobFailed` if nothing can be spoken, or not all and the job is strict.
         """
         self._sentences = sentences
@@ -121,12 +116,9 @@ class SentenceRun:
         rows = [(str(i), self._row(i, one, default)) for i, one in todo.items() if i not in self._spoken]
         # Somebody may listen to an interactive job while it is made: its first sentence waits for no batch of all.
         is_heard = self._session.job.priority <= Priority.INTERACTIVE.step
-        if (turn is not None or is_heard) and len(rows) > 1:
-            run_units(self._session, self._scheduler, rows[:1], self._done, window=1)
-            with turn(min(window, len(rows) - 1)) if turn else contextlib.nullcontext():
-                run_units(self._session, self._scheduler, rows[1:], self._done, window=window)
-        else:
-            run_units(self._session, self._scheduler, rows, self._done, window=window)
+        first = rows[:1] if is_heard else []
+        run_units(self._session, self._scheduler, first, self._done, window=1)
+        run_units(self._session, self._scheduler, rows[len(first) :], self._done, window=window)
         if not self._spoken:
             raise JobFailed("nothing_to_speak", "Nothing to speak", self.warnings[-1].detail)
 

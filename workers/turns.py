@@ -20,7 +20,7 @@ class Turns:
     """Lets chapters of this process in. Thread-safe.
 
     ``enough`` is how many sentences a book may have in the scheduler at once, ``writers`` how many chapters may be
-    written at once, of all books.
+    written at once, of all books. Who waits has done nothing yet that a next attempt would have to do again.
     """
 
     def __init__(self, *, enough: int, writers: int) -> None:
@@ -29,38 +29,55 @@ class Turns:
         self._changed = threading.Condition()
         self._waiting: set[tuple[str, int]] = set()
         self._speaking: dict[tuple[str, int], int] = {}
-        self._writing = 0
+        self._writing: set[object] = set()
 
     @contextlib.contextmanager
-    def to_speak(self, session: Session, sentences: int) -> Iterator[None]:
-        """Wait until the earlier chapters of the book leave room, and hold the turn. Raises what a check raises."""
+    def to_speak(self, session: Session) -> Iterator[Callable[[int], None]]:
+        """Wait until the earlier chapters of the book leave room, and hold the turn. Raises what a check raises.
+
+        Gives a function that takes the number of the chapter's sentences in the scheduler at once; until it is called
+        the chapter takes all the room there is.
+        """
         me = (session.job.parent or "", session.job.index)
-        with self._changed:
-            self._waiting.add(me)
-            try:
-                self._wait(session, lambda: self._may_speak(me))
-                self._speaking[me] = sentences
-            finally:
-                self._waiting.discard(me)
+
+        def take(sentences: int = self._enough) -> None:
+            self._speaking[me] = sentences
+
+        def tell(sentences: int) -> None:
+            with self._changed:
+                take(sentences)
                 self._changed.notify_all()
+
         try:
-            yield
+            with self._among_the_waiting(me):
+                self._wait(session, lambda: self._may_speak(me), take)
+            yield tell
         finally:
             with self._changed:
-                del self._speaking[me]
+                self._speaking.pop(me, None)
                 self._changed.notify_all()
 
     @contextlib.contextmanager
     def to_write(self, session: Session) -> Iterator[None]:
         """Wait until few others write, so that a writer soon ends. Raises what a check raises while it waits."""
+        me = object()
+        try:
+            self._wait(session, lambda: len(self._writing) < self._writers, lambda: self._writing.add(me))
+            yield
+        finally:
+            with self._changed:
+                self._writing.discard(me)
+                self._changed.notify_all()
+
+    @contextlib.contextmanager
+    def _among_the_waiting(self, me: tuple[str, int]) -> Iterator[None]:
         with self._changed:
-            self._wait(session, lambda: self._writing < self._writers)
-            self._writing += 1
+            self._waiting.add(me)
         try:
             yield
         finally:
             with self._changed:
-                self._writing -= 1
+                self._waiting.discard(me)
                 self._changed.notify_all()
 
     def _may_speak(self, me: tuple[str, int]) -> bool:
@@ -69,16 +86,23 @@ class Turns:
             return False
         return sum(count for (parent, _), count in self._speaking.items() if parent == book) < self._enough
 
-    def _wait(self, session: Session, may: Callable[[], bool]) -> None:
+    def _wait(self, session: Session, may: Callable[[], bool], take: Callable[[], None]) -> None:
+        """Take a turn, at once if it `may` be."""
+        session.check()
+        with self._changed:
+            if may():
+                take()
+                return
         session.on_wish = self._wake
-        session.idle = True
         try:
-            session.check()
-            while not may():
-                self._changed.wait(PATIENCE_SECONDS)
-                session.check()
+            with session.resting(), self._changed:
+                while True:
+                    session.check()
+                    if may():
+                        take()
+                        return
+                    self._changed.wait(PATIENCE_SECONDS)
         finally:
-            session.idle = False
             session.on_wish = lambda: None
 
     def _wake(self) -> None:

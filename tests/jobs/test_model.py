@@ -111,6 +111,8 @@ class LedgerMachine(Clients, Accidents, RuleBasedStateMachine):
                 self.ledger.register(claim, unit, {}, done=1, total=3)
             with pytest.raises(LeaseLost):
                 self.ledger.run_alone(claim)
+            with pytest.raises(LeaseLost):
+                self.ledger.rest(claim, resting=True)
             assert self.ledger.renew([claim]).signals[claim.id] == "lost"
             return
         wanted = "cancel" if self.flagged(job) else "yield" if self.holder(job, self.draining) else "go"
@@ -127,6 +129,14 @@ class LedgerMachine(Clients, Accidents, RuleBasedStateMachine):
             job.units.add(unit)
             self.forgive(job)
             job.alone_now = False
+
+    @precondition(lambda self: self.claims)
+    @rule(data=st.data(), resting=st.booleans())
+    def rest(self, data, resting):
+        claim, _, job, valid = self.some_claim(data)
+        if valid:
+            self.ledger.rest(claim, resting=resting)
+            job.resting = resting
 
     @precondition(lambda self: self.claims)
     @rule(data=st.data(), status=st.sampled_from(["succeeded", "succeeded", "failed", "canceled"]))
@@ -209,7 +219,7 @@ class LedgerMachine(Clients, Accidents, RuleBasedStateMachine):
         found.append(self.ledger.wait_for_children(claim))
         self._sweep_up(job.id, found)
         self.forgive(job)
-        job.worker, job.alone_now, job.phase = "", False, "waiting"
+        job.worker, job.alone_now, job.resting, job.phase = "", False, False, "waiting"
         job.characters = job.seconds = 0
         if job.retrying:
             self.retry_children_of(job)
@@ -292,6 +302,7 @@ class LedgerMachine(Clients, Accidents, RuleBasedStateMachine):
                 str(job.deaths), str(job.deaths_alone), str(int(job.alone)), str(int(job.alone_now)),
             ), job  # fmt: skip
             assert (raw["cancel"], raw.get("parked", "")) == (str(int(job.cancel)), job.parked), job
+            assert raw.get("resting", "0") == str(int(job.resting)), job
             assert set((units or {}).get(job.id, ())) == job.units, job
             if job.status in ENDED:
                 assert job.result in raw["output"] + raw["error"], job
