@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -72,6 +73,17 @@ class Warn:
         """Return a JSON object."""
         found: dict[str, Any] = {"code": self.code, "detail": self.detail}
         return found if self.at is None else {**found, "at": self.at}
+
+
+MOST_WARNINGS = 100
+"""Listed in a record, which is read at every look; what a parent's children have to tell is in its summary."""
+
+
+def listed(warnings: Sequence[Warn]) -> tuple[Warn, ...]:
+    """Return the first of many warnings, and how many more there are."""
+    if len(warnings) <= MOST_WARNINGS:
+        return tuple(warnings)
+    return (*warnings[:MOST_WARNINGS], Warn("more_warnings", f"{len(warnings) - MOST_WARNINGS} more are not listed"))
 
 
 @dataclass(frozen=True)

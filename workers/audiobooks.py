@@ -10,7 +10,7 @@ from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from jobs.files import Store, scratch
-from jobs.record import Blob, Job, Output, Warn
+from jobs.record import MOST_WARNINGS, Blob, Job, Output, Warn
 from jobs.settings import Settings
 from jobs.specs import AudiobookSpec, ChapterSpec
 from jobs.states import Kind, Status
@@ -24,7 +24,7 @@ from speech.books.reading import with_details
 from speech.books.script import Pauses
 from speech.errors import SpeechError
 from speech.text.lexicon import Lexicon
-from workers.parents import LISTED_FILES, MOST_WARNINGS, Child, Family, as_json, at_home, options_for, problem_of
+from workers.parents import LISTED_FILES, Child, Family, as_json, at_home, options_for, problem_of
 from workers.session import JobFailed, Session
 
 MASTER = ".master.m4a"

@@ -13,12 +13,12 @@ from urllib.parse import quote
 from jobs.batch_lines import Task, tasks
 from jobs.files import Store, scratch
 from jobs.names import UniqueNames, clean_path
-from jobs.record import Blob, Job, Output, Warn
+from jobs.record import MOST_WARNINGS, Blob, Job, Output, Warn
 from jobs.settings import Settings
 from jobs.specs import BatchLine, BatchSpec, STTSpec, TTSSpec
 from jobs.states import Kind, Status
 from workers.archives import copy_into
-from workers.parents import MOST_WARNINGS, Child, Family, problem_of
+from workers.parents import Child, Family, problem_of
 from workers.session import JobFailed, Session
 
 

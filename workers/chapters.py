@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.files import Store, scratch
-from jobs.record import Blob, Output, Warn
+from jobs.record import Blob, Output, Warn, listed
 from jobs.specs import ChapterSpec
 from speech.audio import MEDIA_TYPES as AUDIO_TYPES
 from speech.books.chapter import Levels, Making, join
@@ -33,6 +33,8 @@ from workers.writers import Writers
 
 BOOK_FORMAT = "m4a"
 """An M4B is made of the chapters' AAC, which is copied and not encoded again."""
+MOST_SKIPPED = 100
+"""Sentences that were not spoken, as a chapter's record and the book's manifest list them."""
 DICTIONARIES = 8
 """Front ends with a dictionary of a book that are kept: the chapters of a book run together."""
 
@@ -108,17 +110,21 @@ class ChapterSpeaker:
                 for kind, path in made.files.items()
             ]
         cues = run.cues(rate)
-        warnings = [*run.warnings, *(Warn(one.code, one.detail) for one in made.warnings)]
+        warnings = [*(Warn(one.code, one.detail) for one in made.warnings), *run.warnings]
+        left_out = run.left_out
+        if len(left_out) > MOST_SKIPPED:
+            more = f"{len(left_out) - MOST_SKIPPED} more sentences were left out and are not listed"
+            warnings.insert(0, Warn("more_skipped", more))
         facts = {
             "sentences": len(run.sentences),
-            "skipped_sentences": run.left_out,
+            "skipped_sentences": left_out[:MOST_SKIPPED],
             "gain_db": made.gain_db,
             "loudness": made.after.to_json(),
         }
         return Output(
             files=(audio[0], *self._subtitles(job_id, stem, spec, cues), *audio[1:]),
             duration_seconds=round(made.seconds, 3),
-            warnings=tuple(warnings),
+            warnings=listed(warnings),
             extra={"chapter": facts},
         )
 

@@ -25,9 +25,6 @@ PAGE = 200
 LISTED_FILES = 200
 """Most children whose files are listed in the parent's record; beyond that they are in the zip and in the children."""
 
-MOST_WARNINGS = 100
-"""Failures of single children that a parent tells; its summary has all."""
-
 
 @dataclass(frozen=True)
 class Child:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from jobs.files import Store, scratch
-from jobs.record import Blob, Output
+from jobs.record import Blob, Output, listed
 from jobs.specs import TTSSpec
 from speech.audio import MEDIA_TYPES as AUDIO_TYPES
 from speech.audio import encode
@@ -57,7 +57,7 @@ class Speaker:
             seconds = encode(path, blocks, rate=rate, format=spec.format, out_rate=spec.sample_rate)
             files = [self.store.put(job_id, path, name=path.name, media_type=AUDIO_TYPES[spec.format])]
         files += self._subtitles(job_id, spec, run, rate)
-        return Output(files=tuple(files), duration_seconds=round(seconds, 3), warnings=tuple(run.warnings))
+        return Output(files=tuple(files), duration_seconds=round(seconds, 3), warnings=listed(run.warnings))
 
     def _subtitles(self, job_id: str, spec: TTSSpec, run: SentenceRun, rate: int) -> list[Blob]:
         if not spec.subtitles:

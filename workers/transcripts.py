@@ -12,13 +12,13 @@ from typing import Any
 
 from jobs.files import Store, scratch
 from jobs.names import UniqueNames
-from jobs.record import Blob, Job, Output, Problem, Warn
+from jobs.record import MOST_WARNINGS, Blob, Job, Output, Problem, Warn
 from jobs.settings import Settings
 from jobs.specs import STTSpec
 from jobs.states import Kind, Status
 from jobs.summaries import count_words, summary_csv
 from workers.archives import copy_into
-from workers.parents import LISTED_FILES, MOST_WARNINGS, Child, Family, as_json, at_home, options_for, problem_of
+from workers.parents import LISTED_FILES, Child, Family, as_json, at_home, options_for, problem_of
 from workers.recordings import Recording, Recordings
 from workers.session import JobFailed, Session
 

@@ -179,7 +179,18 @@ def test_a_book_that_is_odd_everywhere_tells_the_worst_and_its_manifest_has_all(
     odd = [{"title": f"第{number}章", "text": "今天下雨。\n\u0f56\u0f7c\u0f51"} for number in range(1, 5)]
     made, manifest = books.speak(*odd, {"title": "", "text": "\u0f56\u0f7c\u0f51"})
     warnings = books.queries.get(made[0].parent).output["warnings"]
-    assert [(one["code"], one["at"]) for one in warnings] == [("chapter_failed", 5), ("text", 1), ("text", 1)]
+    assert [(one["code"], one["at"]) for one in warnings] == [("chapter_failed", 5), ("mostly_silent", 1), ("text", 1)]
     assert [len(entry["skipped_sentences"]) for entry in manifest["chapters"]] == [1, 1, 1, 1, 0]
     assert all(entry["warnings"] for entry in manifest["chapters"][:4])
     assert manifest["chapters"][4]["error"]
+
+
+def test_a_chapter_in_which_hardly_anything_can_be_spoken_keeps_its_record_small(books):
+    text = "今天下雨。\n\n" + "\n\n".join("\u0f56\u0f7c\u0f51" for _ in range(150))
+    [made], manifest = books.speak({"title": "", "text": text})
+    warnings = made.output["warnings"]
+    assert len(warnings) == 101
+    assert warnings[0]["detail"] == "50 more sentences were left out and are not listed"
+    assert warnings[-1]["code"] == "more_warnings"
+    assert len(manifest["chapters"][0]["skipped_sentences"]) == 100
+    assert manifest["chapters"][0]["sentences"] == 1
