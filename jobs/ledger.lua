@@ -371,7 +371,7 @@ function ledger.submit(a)
     'deaths', '0', 'deaths_alone', '0', 'alone', '0', 'alone_now', '0', 'token', '', 'step', a.priority, 'lease', '',
     'claim', '', 'worker', '',
     'spec', a.spec, 'inputs', a.inputs, 'metadata', a.metadata, 'webhook', a.webhook, 'output', '', 'error', '',
-    'done', '0', 'total', a.total, 'unit', a.unit, 'sums', a.sums, 'parent', a.parent, 'index', a.index,
+    'done', '0', 'total', '0', 'unit', a.unit, 'sums', a.sums, 'parent', a.parent, 'index', a.index,
     'phase', a.phase, 'characters', a.characters, 'seconds', a.seconds, 'cancel', '0', 'timeout_ms', a.timeout_ms,
     'ttl', a.ttl_ms, 'version', '0',
     'number', redis.call('INCR', P .. 'created'))
@@ -381,6 +381,7 @@ function ledger.submit(a)
   else
     redis.call('ZADD', children_key(a.parent, '*'), a.index, a.id)
   end
+  if a.total > 0 then add_progress(a.id, 0, a.total) end
   if idem then
     redis.call('HSET', idem, 'id', a.id, 'fingerprint', a.fingerprint)
     redis.call('PEXPIRE', idem, int(a.ttl_ms))

@@ -21,7 +21,7 @@ from speech.books.m4b import BookTags, ChapterMark, Part, assemble_m4b
 from speech.books.manifest import ChapterEntry, manifest
 from speech.books.plan import PlanOptions, plan_of
 from speech.books.reading import with_details
-from speech.books.script import Pauses
+from speech.books.script import Pauses, expected_sentences
 from speech.errors import SpeechError
 from speech.text.lexicon import Lexicon
 from workers.parents import LISTED_FILES, Child, Family, as_json, at_home, options_for, problem_of
@@ -78,7 +78,7 @@ class Audiobooks:
                 return self._dry_run(session.job, spec, book)
             numbers = selected(spec.chapters_selected, len(book.chapters))
             voices = voices_by_chapter(spec.chapter_voices, len(book.chapters))
-            self.family.submit(session, self._children(session.job, book, numbers, voices))
+            self.family.submit(session, self._children(session.job, spec, book, numbers, voices))
         except SpeechError as error:
             raise JobFailed(error.code, "The book cannot be read", error.detail) from error
         return None
@@ -124,7 +124,9 @@ class Audiobooks:
             plan = {**plan, "chapters": plan["chapters"][:PLANNED_CHAPTERS], "chapters_truncated": True}
         return Output(files=(blob,), extra={"plan": plan})
 
-    def _children(self, job: Job, book: Book, numbers: Sequence[int], voices: Mapping[int, str]) -> Iterator[Child]:
+    def _children(
+        self, job: Job, spec: AudiobookSpec, book: Book, numbers: Sequence[int], voices: Mapping[int, str]
+    ) -> Iterator[Child]:
         options = options_for(job, ChapterSpec)
         words = self._dictionary(job)
         for number in numbers:
@@ -132,9 +134,10 @@ class Audiobooks:
             text = ChapterText(number, len(book.chapters), chapter.title, chapter.paragraphs)
             title = shown_title(chapter, number)
             own = {"voice": voices[number]} if number in voices else {}
-            spec = options.model_copy(update={"title": title, **own})
+            chapter_spec = options.model_copy(update={"title": title, **own})
             blob = self.store.put(job.id, text.to_bytes(), name="chapter.json", media_type="application/json")
-            yield Child(number, Kind.CHAPTER, spec, (blob, *words), {"path": title})
+            total = expected_sentences(chapter, speak_title=spec.speak_titles)
+            yield Child(number, Kind.CHAPTER, chapter_spec, (blob, *words), {"path": title}, "sentence", total)
 
     def _dictionary(self, job: Job) -> list[Blob]:
         """Keep the dictionary as a file that all chapters read: the ledger's records must stay small."""

@@ -35,6 +35,9 @@ class Child:
     spec: JobOptions
     inputs: tuple[Blob, ...] = ()
     metadata: dict[str, str] | None = None
+    unit: str = ""
+    total: int = 0
+    """Units that it will have, as far as is known: its parent's progress is the sum."""
 
 
 class Family:
@@ -100,6 +103,8 @@ def _new_job(session: Session, child: Child) -> NewJob:
         webhook=str(child.spec.webhook.url) if child.spec.webhook else "",
         parent=parent.id,
         index=child.index,
+        unit=child.unit,
+        total=child.total,
         timeout_seconds=left,
         **load_of(child.kind, getattr(child.spec, "text", None), child.inputs)._asdict(),
     )

@@ -11,6 +11,7 @@ from speech.books.dialogue import Passage, passages
 from speech.books.errors import BookError
 from speech.books.model import Chapter
 from speech.text import Sentence, Style
+from speech.text.sentences import split
 
 LONGEST_PAUSE_MS = 10_000
 _ENDED = re.compile(r"[。！？!?…；;.]['\"”’」』）)]*\s*$")
@@ -76,6 +77,11 @@ def script(
         last = len(said) - 1 - next((i for i, one in enumerate(reversed(said)) if one.symbols), 0)
         said[last] = replace(said[last], pause_ms=max(said[last].pause_ms, pauses.chapter), ends_paragraph=True)
     return said
+
+
+def expected_sentences(chapter: Chapter, *, speak_title: bool = True) -> int:
+    """Return how many sentences `script` will about return; markup, dialogue and very long ones make it others."""
+    return bool(speak_title and chapter.title) + sum(len(split(paragraph)) for paragraph in chapter.paragraphs)
 
 
 def _paragraph(

@@ -120,6 +120,15 @@ def test_progress_is_the_sum_of_the_childrens(desk):
     assert (desk.job(parent).done, desk.job(parent).total) == (10, 10)
 
 
+def test_what_children_will_have_to_do_counts_from_the_plan_on_and_is_put_right_later(desk):
+    parent, _ = desk.parent(0, planned=False)
+    one, _, _ = [desk.child(parent, index, total=10, unit="sentence") for index in (0, 0, 1)]  # a plan may be repeated
+    assert (desk.job(parent).done, desk.job(parent).total) == (0, 20)
+    claim = desk.claim(one)
+    desk.ledger.progress(claim, 0, 12, "sentence")
+    assert (desk.job(parent).done, desk.job(parent).total) == (0, 22)
+
+
 def test_a_parent_is_seen_to_change_with_its_children(desk):
     parent, [child] = desk.parent(1)
     versions = [desk.job(parent).version]

@@ -45,8 +45,9 @@ class Household:
         parsed = parse_spec(kind, spec)
         known = {
             "phase": Phase.PLANNING,
-            "unit": "file",
-            "total": len(inputs),
+            "unit": "sentence" if kind is Kind.AUDIOBOOK else "file",
+            "total": 0 if kind is Kind.AUDIOBOOK else len(inputs),
+            "sums": kind is Kind.AUDIOBOOK,
             "timeout_seconds": parsed.timeout_seconds,
         }
         new = NewJob(job_id, kind, QUEUE_OF[kind], 7, owner, parsed.model_dump_json(), inputs, **known)

@@ -93,6 +93,20 @@ def reused(chapters):
     return [chapter.output.get("reused") for chapter in chapters]
 
 
+def test_how_far_a_book_is_can_be_told_before_its_chapters_begin(books):
+    """Chapters begin one after the other: without an expectation a book would always be nearly done."""
+    text = "今天下雨。明天晴。\n\n他说：“好。”"
+    data = json.dumps([{"title": f"第{number}章", "text": text} for number in range(1, 4)]).encode()
+    book = books.submit(Kind.AUDIOBOOK, {}, [("chapters.json", "application/json", data)])
+    assert books.run(book) is None
+    before = books.queries.get(book)
+    for child in books.children(book):
+        books.runner.run(child.id, books.due.pop(child.id).sequence, books.speaker)
+    after = books.queries.get(book)
+    assert (before.done, after.done) == (0, after.total)
+    assert before.total == after.total == 3 * 4
+
+
 def test_a_book_made_again_is_answered_chapter_by_chapter(books):
     first, manifest = books.speak(ONE, TWO, reuse=True, subtitles=["srt"])
     assert reused(first) == [None, None]
