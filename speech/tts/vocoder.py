@@ -26,6 +26,8 @@ from speech.tts.source import HarmonicSource
 
 # The last activation keeps PyTorch's default slope, not the configured one.
 LAST_SLOPE = 0.01
+Inside = Tensor | int
+"""What belongs to a row: a mask, or for a single row the number of positions, behind which zeros are written."""
 
 
 class Generator(Network):
@@ -60,7 +62,7 @@ class Generator(Network):
             x = stage(x, excitation, _mask(inside, rate))
         return self.leave(x)
 
-    def enter(self, mel: Tensor, inside: Tensor | None = None) -> Tensor:
+    def enter(self, mel: Tensor, inside: Inside | None = None) -> Tensor:
         """Map mel [rows, mels, frames] to the first stage's input [rows, channels, 1, frames]."""
         x = mel.unsqueeze(2).contiguous(memory_format=torch.channels_last)
         mask = _mask(inside, 1)
@@ -71,15 +73,22 @@ class Generator(Network):
         return torch.tanh(self.conv_post(nnf.leaky_relu(x, LAST_SLOPE))).flatten(1)
 
 
-def _mask(inside: Tensor | None, rate: int) -> Tensor | None:
-    """Return the mask [rows, 1, 1, frames * rate]."""
+def _mask(inside: Inside | None, rate: int) -> Inside | None:
+    """Return the mask [rows, 1, 1, frames * rate], or the positions at that rate."""
     if inside is None:
         return None
+    if isinstance(inside, int):
+        return inside * rate
     return inside.unsqueeze(2).expand(-1, -1, rate).flatten(1)[:, None, None, :]
 
 
-def _kept(x: Tensor, mask: Tensor | None) -> Tensor:
-    return x if mask is None else x * mask
+def _kept(x: Tensor, mask: Inside | None) -> Tensor:
+    if mask is None:
+        return x
+    if isinstance(mask, int):
+        x[..., mask:] = 0
+        return x
+    return x * mask
 
 
 class Stage(Network):
@@ -98,7 +107,7 @@ class Stage(Network):
             for j in range(count)
         )
 
-    def forward(self, x: Tensor, excitation: Tensor | None, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, excitation: Tensor | None, mask: Inside | None) -> Tensor:
         """Map [rows, in, 1, time] to [rows, out, 1, time * scale]; ``mask`` is at the output's rate."""
         # What was made here is changed in place, here and below: 3 percent on a CPU, which is bound by its caches.
         x = self.up(nnf.leaky_relu_(torch.sin(x).add_(x), self.slope))
@@ -138,7 +147,7 @@ class Residual(Network):
         self.left = sum(one.left for one in (*self.first, *self.second))
         self.right = sum(one.right for one in (*self.first, *self.second))
 
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+    def forward(self, x: Tensor, mask: Inside | None) -> Tensor:
         """Map [rows, channels, 1, time] to the same shape."""
         for first, second in zip(self.first, self.second, strict=True):
             hidden = _kept(nnf.leaky_relu_(first(nnf.leaky_relu(x, self.slope)), self.slope), mask)

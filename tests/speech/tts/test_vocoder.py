@@ -10,7 +10,7 @@ import torch
 from speech.tts.crew import Crew
 from speech.tts.pcm import to_int16
 from speech.tts.stagewise import each_row, run_stagewise
-from speech.tts.vocoder import context, load_vocoder
+from speech.tts.vocoder import Conv, Upsample, context, load_vocoder
 from speech.tts.windows import Windows, gap_frames
 
 WAVE = 1e-4
@@ -35,6 +35,38 @@ def test_pieces_of_any_size_change_nothing(vocoder, numbers, difference):
     for key in vocoder.keys if numbers > 1 else ("v1", "v2"):
         made = run_stagewise(vocoder.generator, vocoder.mel(key), vocoder.silent_source(key), numbers)
         assert difference(made, vocoder.wave(key)) < WAVE, key
+
+
+@pytest.mark.parametrize("frames", [1, 5, 15, 16, 17, 40])
+def test_rows_of_any_length_are_what_the_whole_network_makes_of_them(vocoder, frames, difference):
+    """They are lengthened to a few lengths for the sake of the convolutions' cache, and nothing of that is heard."""
+    key = vocoder.keys[-1]
+    mel, source = vocoder.mel(key)[:, :frames], vocoder.silent_source(key)
+    source = None if source is None else source[: frames * vocoder.generator.hop_length]
+    whole = vocoder.generator(mel[None], None if source is None else source[None])[0]
+    made = run_stagewise(vocoder.generator, mel, source, 6000)
+    assert made.shape == whole.shape
+    assert difference(made, whole.numpy()) < WAVE
+
+
+def test_rows_of_like_length_need_no_new_convolutions(vocoder):
+    """oneDNN compiles one for each new length, which takes longer than a short sentence."""
+    key = vocoder.keys[-1]
+    shapes = set()
+    hooks = [
+        module.register_forward_pre_hook(lambda module, given: shapes.add((id(module), given[0].shape)))
+        for module in vocoder.generator.modules()
+        if isinstance(module, Conv | Upsample)
+    ]
+    try:
+        for frames in (17, 32, 25):
+            source = vocoder.silent_source(key)
+            source = None if source is None else source[: frames * vocoder.generator.hop_length]
+            run_stagewise(vocoder.generator, vocoder.mel(key)[:, :frames], source, 6000)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    assert len(shapes) == len(hooks)
 
 
 @pytest.mark.parametrize("cores", [2, 5])
