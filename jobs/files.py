@@ -29,6 +29,7 @@ UNFINISHED = ".part-"
 """Beginning of the name of a file that is being written."""
 SCRATCH_FULL = 64 * 1024
 """Free bytes below which whatever went wrong with a temporary file is taken for want of room."""
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 Source = bytes | Path | Iterable[bytes]
 """What can be stored: bytes, a file, or chunks (an upload)."""
 
@@ -126,7 +127,7 @@ def scratch() -> Iterator[Path]:
         except JobsError:
             raise
         except Exception as error:
-            if shutil.disk_usage(folder).free < SCRATCH_FULL:
+            if getattr(error, "errno", None) in FULL or shutil.disk_usage(folder).free < SCRATCH_FULL:
                 raise StoreError(
                     "store_full", f"the disk of temporary files ({tempfile.gettempdir()}) is full"
                 ) from error
@@ -139,7 +140,7 @@ def as_store_error(what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        if error.errno in FULL:
             raise StoreError("store_full", f"the disk is full: {what}") from error
         if error.errno in {errno.EROFS, errno.EACCES, errno.EPERM}:
             raise StoreError("store_read_only", f"the store cannot be written: {what}") from error

@@ -167,7 +167,7 @@ end
 
 local function end_lease(id)
   redis.call('ZREM', P .. 'leases', id)
-  set(id, 'lease', '', 'claim', '', 'alone_now', '0', 'resting', '0')
+  set(id, 'lease', '', 'claim', '', 'alone_now', '0', 'awaiting', '0')
 end
 
 local function no_child_active(parent)
@@ -368,7 +368,7 @@ function ledger.submit(a)
   local now = now_ms()
   set(a.id, 'id', a.id, 'kind', a.kind, 'queue', a.queue, 'priority', a.priority, 'owner', a.owner, 'status', 'queued',
     'created', now, 'started', '', 'finished', '', 'expires', '', 'begun', '', 'running_ms', '0', 'attempt', '0',
-    'deaths', '0', 'deaths_alone', '0', 'alone', '0', 'alone_now', '0', 'token', '', 'step', a.priority, 'lease', '',
+    'deaths', '0', 'deaths_alone', '0', 'alone', '0', 'alone_now', '0', 'awaiting', '0', 'token', '', 'step', a.priority, 'lease', '',
     'claim', '', 'worker', '',
     'spec', a.spec, 'inputs', a.inputs, 'metadata', a.metadata, 'webhook', a.webhook, 'output', '', 'error', '',
     'done', '0', 'total', '0', 'unit', a.unit, 'sums', a.sums, 'parent', a.parent, 'index', a.index,
@@ -454,9 +454,9 @@ function ledger.alone(a)
 end
 
 -- It only waits for its turn, or no longer: who does nothing kills nobody, and a death meanwhile does not count.
-function ledger.rest(a)
+function ledger.await_turn(a)
   if not holds(a) then return { ok = false } end
-  set(a.id, 'resting', a.resting and '1' or '0')
+  set(a.id, 'awaiting', a.awaiting and '1' or '0')
   return { ok = true }
 end
 
@@ -691,7 +691,7 @@ end
 
 -- Take claimed jobs from processes that have died. A job that was in hand at two deaths runs alone; if it dies alone, it
 -- goes behind the others, and if it is the next to die as well, it is condemned: its neighbours lived. A record that
--- says what cannot be is told and put off: it must not keep the others waiting.
+-- says what cannot be is told and put off: it must not keep the others waiting. Who only awaited its turn is no suspect.
 local function take_back(ids, now, a)
   local deliveries, condemned, broken, deaths_in = {}, {}, {}, {}
   local function deaths_of(queue)
@@ -699,10 +699,10 @@ local function take_back(ids, now, a)
     return deaths_in[queue]
   end
   local function died(id)
-    local deaths, alone_now, deaths_alone, last, queue, resting =
-      fields(id, 'deaths', 'alone_now', 'deaths_alone', 'last_alone', 'queue', 'resting')
+    local deaths, alone_now, deaths_alone, last, queue, awaiting =
+      fields(id, 'deaths', 'alone_now', 'deaths_alone', 'last_alone', 'queue', 'awaiting')
     local number = deaths_of(queue)
-    if resting == '1' then
+    if awaiting == '1' then
       deliveries[#deliveries + 1] = give_back(id, true, now)
       return
     end

@@ -179,9 +179,9 @@ class Ledger:
         """Note that the job has the process to itself; dying so twice condemns it. Raises `LeaseLost`."""
         self._fenced("alone", claim)
 
-    def rest(self, claim: Claim, *, resting: bool) -> None:
+    def await_turn(self, claim: Claim, *, awaiting: bool) -> None:
         """Note that the job only waits for its turn, or no longer: no death meanwhile counts. Raises `LeaseLost`."""
-        self._fenced("rest", claim, resting=resting)
+        self._fenced("await_turn", claim, awaiting=awaiting)
 
     def progress(self, claim: Claim, done: int, total: int, unit: str) -> None:
         """Tell how far the job is. Raises `LeaseLost`."""

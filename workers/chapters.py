@@ -34,7 +34,9 @@ from workers.writers import Writers
 BOOK_FORMAT = "m4a"
 """An M4B is made of the chapters' AAC, which is copied and not encoded again."""
 MOST_SKIPPED = 100
-"""Sentences that were not spoken, as a chapter's record and the book's manifest list them."""
+"""Sentences of a chapter that were not spoken, as its record and the book's manifest list them at most."""
+SHOWN_CHARACTERS = 100
+"""Of such a sentence: in a script that nobody here can read it may be the whole chapter."""
 DICTIONARIES = 8
 """Front ends with a dictionary of a book that are kept: the chapters of a book run together."""
 
@@ -85,7 +87,8 @@ class ChapterSpeaker:
         run = SentenceRun(session, self.scheduler, self.store, self.engine.entries, strict=spec.strict)
         with self.turns.to_speak(session) as tell:
             sentences = _sentences(spec, text, front_end)
-            tell(min(self.window, sum(bool(one.symbols) for one in sentences)))
+            left = sum(bool(one.symbols) for one in sentences) - len(session.ledger.unit_names(session.job.id))
+            tell(min(self.window, max(0, left)))
             run.speak(sentences, chosen, window=self.window)
         session.after_commit.append(run.discard_units)
         with self.turns.to_write(session):
@@ -117,7 +120,7 @@ class ChapterSpeaker:
             warnings.insert(0, Warn("more_skipped", more))
         facts = {
             "sentences": len(run.sentences),
-            "skipped_sentences": left_out[:MOST_SKIPPED],
+            "skipped_sentences": [_shortened(sentence) for sentence in left_out[:MOST_SKIPPED]],
             "gain_db": made.gain_db,
             "loudness": made.after.to_json(),
         }
@@ -158,6 +161,10 @@ def _sentences(spec: ChapterSpec, text: ChapterText, front_end: AnyFrontEnd) -> 
 def _renamed(name: str, spec: ChapterSpec, text: ChapterText) -> str:
     """Return the name that a file of another book's chapter has in this one, where it may have another number."""
     return name if name == MASTER else chapter_name(text.number, text.total, spec.title, Path(name).suffix[1:])
+
+
+def _shortened(sentence: str) -> str:
+    return sentence if len(sentence) <= SHOWN_CHARACTERS else f"{sentence[:SHOWN_CHARACTERS]}…"
 
 
 def _shown_name(name: str, path: Path, spec: ChapterSpec) -> str:

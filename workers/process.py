@@ -60,6 +60,12 @@ class WorkerEngine(Engine[Any, Any], Protocol):
         """Return the engine's part of the worker's line in `GET /v1/workers`."""
 
 
+SWITCH_SECONDS = 0.0005
+"""How long a thread that wants the interpreter waits for one that computes in Python. The engine wants it back behind
+each of its operations, which are shorter than Python's default of 5 ms: a front end beside it would take turns with it
+instead of running at the same time."""
+
+
 class WorkerProcess:
     """Everything that a worker process has once. `kind` is `tts`, `stt` or `cpu`."""
 
@@ -166,6 +172,7 @@ class WorkerProcess:
             except RuntimeError as error:
                 sys.exit(f"voxqueue: worker {self.name} cannot start: {error}")
         cap_threads(self._arithmetic_threads)
+        sys.setswitchinterval(SWITCH_SECONDS)
         self.ledger.check_schema()
         self.reusing.kept.trim()
         if self.scheduler is not None:

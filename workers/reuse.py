@@ -71,7 +71,8 @@ class Reusing:
             log.warning("job %s: a kept result could not be had, the work is done: %s", session.job.id, error)
             return None
         log.info("job %s: answered with the result of %s", session.job.id, kept.origin)
-        session.progress(1, 1, session.job.unit)
+        total = max(1, session.job.total)
+        session.progress(total, total, session.job.unit)
         return output
 
     def _keep(self, session: Session, key: str, output: Output) -> None:

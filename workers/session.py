@@ -63,7 +63,7 @@ class Session:
         self.on_wish: Callable[[], None] = _nothing
         """Called on the wishing thread, to wake a task thread that waits for results."""
         self.idle = False
-        """Whether it only waits for its turn: then it is the first to give its thread back. See `resting`."""
+        """Whether it only waits for its turn: then it is the first to give its thread back."""
         self.after_commit: list[Callable[[], None]] = []
         """Tidying up that waits until the result is visible: what a next attempt would need goes last."""
         self.proven = True
@@ -132,22 +132,18 @@ class Session:
         self.check()
 
     @contextlib.contextmanager
-    def resting(self) -> Iterator[None]:
+    def awaiting_turn(self) -> Iterator[None]:
         """Wait meanwhile for a turn, and do nothing that could end the process: its death is not this job's doing.
 
         Raises `Stop` if the lease is lost.
         """
-        self.idle = True
-        try:
-            self._rest(resting=True)
-            yield
-            self._rest(resting=False)
-        finally:
-            self.idle = False
+        self._await(awaiting=True)
+        yield
+        self._await(awaiting=False)
 
-    def _rest(self, *, resting: bool) -> None:
+    def _await(self, *, awaiting: bool) -> None:
         try:
-            insist(lambda: self.ledger.rest(self.claim, resting=resting), "telling that a job waits")
+            insist(lambda: self.ledger.await_turn(self.claim, awaiting=awaiting), "telling that a job waits")
         except LeaseLost:
             self._lost()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from workers.session import Session
 
@@ -16,20 +17,29 @@ PATIENCE_SECONDS = 1.0
 """How often a waiting session looks at its deadline; wishes wake it at once."""
 
 
+@dataclass(eq=False)
+class _Place:
+    """A session's place among the chapters of its book; an earlier claim of the same chapter has another one."""
+
+    book: str
+    index: int
+    sentences: int = 0
+
+
 class Turns:
     """Lets chapters of this process in. Thread-safe.
 
     ``enough`` is how many sentences a book may have in the scheduler at once, ``writers`` how many chapters may be
-    written at once, of all books. Who waits has done nothing yet that a next attempt would have to do again.
+    written at once, of all books. Who waits to speak has done nothing yet that a next attempt would have to do again.
     """
 
     def __init__(self, *, enough: int, writers: int) -> None:
         self._enough = enough
         self._writers = writers
         self._changed = threading.Condition()
-        self._waiting: set[tuple[str, int]] = set()
-        self._speaking: dict[tuple[str, int], int] = {}
-        self._writing: set[object] = set()
+        self._waiting: set[_Place] = set()
+        self._speaking: set[_Place] = set()
+        self._writing: set[_Place] = set()
 
     @contextlib.contextmanager
     def to_speak(self, session: Session) -> Iterator[Callable[[int], None]]:
@@ -38,72 +48,68 @@ class Turns:
         Gives a function that takes the number of the chapter's sentences in the scheduler at once; until it is called
         the chapter takes all the room there is.
         """
-        me = (session.job.parent or "", session.job.index)
-
-        def take(sentences: int = self._enough) -> None:
-            self._speaking[me] = sentences
+        me = _Place(session.job.parent or "", session.job.index, self._enough)
 
         def tell(sentences: int) -> None:
             with self._changed:
-                take(sentences)
+                me.sentences = sentences
                 self._changed.notify_all()
 
-        try:
-            with self._among_the_waiting(me):
-                self._wait(session, lambda: self._may_speak(me), take)
+        with self._held(self._speaking, me):
+            with self._held(self._waiting, me):
+                self._add(self._waiting, me)
+                self._wait(session, lambda: self._may_speak(me), lambda: self._speaking.add(me), yields=True)
             yield tell
-        finally:
-            with self._changed:
-                self._speaking.pop(me, None)
-                self._changed.notify_all()
 
     @contextlib.contextmanager
     def to_write(self, session: Session) -> Iterator[None]:
-        """Wait until few others write, so that a writer soon ends. Raises what a check raises while it waits."""
-        me = object()
-        try:
-            self._wait(session, lambda: len(self._writing) < self._writers, lambda: self._writing.add(me))
+        """Wait until few others write, so that a writer soon ends. Raises what `Session.insist` raises."""
+        me = _Place(session.job.parent or "", session.job.index)
+        with self._held(self._writing, me):
+            few = self._writers
+            self._wait(session, lambda: len(self._writing) < few, lambda: self._writing.add(me), yields=False)
             yield
-        finally:
-            with self._changed:
-                self._writing.discard(me)
-                self._changed.notify_all()
 
-    @contextlib.contextmanager
-    def _among_the_waiting(self, me: tuple[str, int]) -> Iterator[None]:
-        with self._changed:
-            self._waiting.add(me)
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._waiting.discard(me)
-                self._changed.notify_all()
-
-    def _may_speak(self, me: tuple[str, int]) -> bool:
-        book, index = me
-        if any(other < index for parent, other in self._waiting if parent == book):
+    def _may_speak(self, me: _Place) -> bool:
+        if any(other.index < me.index for other in self._waiting if other.book == me.book):
             return False
-        return sum(count for (parent, _), count in self._speaking.items() if parent == book) < self._enough
+        return sum(other.sentences for other in self._speaking if other.book == me.book) < self._enough
 
-    def _wait(self, session: Session, may: Callable[[], bool], take: Callable[[], None]) -> None:
-        """Take a turn, at once if it `may` be."""
-        session.check()
+    def _wait(self, session: Session, may: Callable[[], bool], take: Callable[[], None], *, yields: bool) -> None:
+        """Take a turn, at once if it `may` be; who `yields` is the first to be asked to make room meanwhile."""
+        check = session.check if yields else session.insist
+        check()
         with self._changed:
             if may():
                 take()
                 return
         session.on_wish = self._wake
+        session.idle = yields
         try:
-            with session.resting(), self._changed:
+            with session.awaiting_turn(), self._changed:
                 while True:
-                    session.check()
+                    check()
                     if may():
                         take()
                         return
                     self._changed.wait(PATIENCE_SECONDS)
         finally:
+            session.idle = False
             session.on_wish = lambda: None
+
+    @contextlib.contextmanager
+    def _held(self, places: set[_Place], me: _Place) -> Iterator[None]:
+        """Leave `places` at the end, whether or not `me` ever came to be there."""
+        try:
+            yield
+        finally:
+            with self._changed:
+                places.discard(me)
+                self._changed.notify_all()
+
+    def _add(self, places: set[_Place], me: _Place) -> None:
+        with self._changed:
+            places.add(me)
 
     def _wake(self) -> None:
         with self._changed:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import subprocess
 import sys
 import threading
@@ -19,7 +20,9 @@ COMMAND = (sys.executable, "-m", "speech.books.writer")
 PATIENCE_SECONDS = 0.25
 """How often who waits for a writer asks whether to go on."""
 MOST_TRIES = 3
-"""One may have ended for want of work, another may be killed; a chapter that ends three has something wrong."""
+"""New ones, that is: one that waited may have ended for want of work. A chapter that ends three is at fault itself."""
+TUNING = "MALLOC_"
+"""What the engine wants of its allocator would keep a writer's memory large."""
 Process = subprocess.Popen[bytes]
 
 log = logging.getLogger(__name__)
@@ -41,9 +44,12 @@ class Writers:
     ) -> ChapterAudio:
         """Do what `encode_chapter` does. Whatever `check` raises ends the process that is at it."""
         task = task_line(joined, folder, stem, making, title)
-        for _ in range(MOST_TRIES):
+        started = 0
+        while started < MOST_TRIES:
             check()
-            process = self._take()
+            process = self._waiting_one()
+            if process is None:
+                process, started = _start(), started + 1
             try:
                 answer = _ask(process, task, check)
             except BaseException:
@@ -52,16 +58,16 @@ class Writers:
             if answer.endswith(b"\n"):
                 self._give_back(process)
                 return made_of(answer)
-            log.info("the writer of chapters has ended with status %s", _end(process))
+            status = _end(process)
+            log.log(
+                logging.WARNING if status else logging.DEBUG, "a writer of chapters has ended with status %s", status
+            )
         raise RuntimeError(f"{MOST_TRIES} processes ended while they wrote a chapter")
 
     def close(self) -> None:
         """End the processes that wait."""
         while process := self._waiting_one():
             _end(process)
-
-    def _take(self) -> Process:
-        return self._waiting_one() or _start()
 
     def _waiting_one(self) -> Process | None:
         with self._lock:
@@ -73,9 +79,15 @@ class Writers:
 
 
 def _start() -> Process:
-    # In a session of its own: Ctrl-C is for the worker, which hands its jobs back first.
+    # In a group of its own: Ctrl-C is for the worker, which hands its jobs back first. In the same session, though: the
+    # kernel weighs sessions against each other, and within one by how nice they are.
     process = subprocess.Popen(  # noqa: S603 - our own
-        COMMAND, bufsize=0, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=True
+        [*COMMAND, str(os.getpid())],
+        bufsize=0,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        process_group=0,
+        env={name: value for name, value in os.environ.items() if not name.startswith(TUNING)},
     )
     threading.Thread(target=process.wait, name="writer-end", daemon=True).start()  # or it would stay as a zombie
     return process

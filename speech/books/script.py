@@ -80,8 +80,9 @@ def script(
 
 
 def expected_sentences(chapter: Chapter, *, speak_title: bool = True) -> int:
-    """Return how many sentences `script` will about return; markup, dialogue and very long ones make it others."""
-    return bool(speak_title and chapter.title) + sum(len(split(paragraph)) for paragraph in chapter.paragraphs)
+    """Estimate how many sentences `script` returns; markup, dialogue and very long sentences make it more or fewer."""
+    titles = 1 if speak_title and chapter.title else 0
+    return titles + sum(len(split(paragraph)) for paragraph in chapter.paragraphs)
 
 
 def _paragraph(

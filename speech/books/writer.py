@@ -1,6 +1,6 @@
 """Writing chapters in a process of its own: levelling and encoding beside an engine would take its interpreter's time.
 
-    python -m speech.books.writer
+    python -m speech.books.writer PARENT
 
 One task after another: a line of JSON from stdin says what to write (`task_line`), a line to stdout what was made or
 why not (`made_of`). It ends with stdin, when its parent is gone, or when it had nothing to do for a minute.
@@ -13,6 +13,7 @@ import os
 import select
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -24,7 +25,7 @@ from speech.books.model import Warned
 from speech.errors import SpeechError
 
 IDLE_SECONDS = 60
-"""How long it waits for the next chapter: its memory (some 80 MB) belongs to the book, not to the server."""
+"""How long it waits for the next chapter: its memory (some 80 MB) is the book's and not the server's."""
 NICENESS = 5
 """Where cores are short the engine goes first."""
 
@@ -72,6 +73,7 @@ def answer_line(line: bytes, check: Callable[[], None]) -> bytes:
     except OSError as error:
         answer = {"errno": error.errno, "detail": error.strerror or str(error)}
     except Exception as error:  # noqa: BLE001 - whatever it is, the parent raises it
+        traceback.print_exc()
         answer = {"detail": repr(error)}
     return json.dumps(answer).encode() + b"\n"
 
@@ -82,9 +84,8 @@ def _made(task: dict[str, Any], check: Callable[[], None]) -> dict[str, Any]:
     return asdict(made) | {"files": {kind: str(path) for kind, path in made.files.items()}}
 
 
-def serve(source: BinaryIO, sink: BinaryIO) -> None:
-    """Do tasks until `source` ends or is silent for `IDLE_SECONDS`."""
-    parent = os.getppid()
+def serve(source: BinaryIO, sink: BinaryIO, parent: int) -> None:
+    """Do tasks of a process until `source` ends or is silent for `IDLE_SECONDS`. Raises `Orphaned`."""
 
     def check() -> None:
         if os.getppid() != parent:
@@ -100,8 +101,10 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     os.nice(NICENESS)
+    answers = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # whatever a library prints is no answer
     try:
-        serve(sys.stdin.buffer, sys.stdout.buffer)
+        serve(sys.stdin.buffer, answers, int(sys.argv[1]))
     except (Orphaned, BrokenPipeError):
         os._exit(0)  # there is nobody to flush to
 

@@ -92,7 +92,7 @@ def _in_pieces(
     left, right = stage_context(stage, *behind)
     wanted = max(1, piece_numbers // (stage.up.outputs * scale))
     count = max(-(-time // wanted), min(crew.count, time // (LEAST_PIECE * (left + right))))
-    starts, width = _windows(time, count, left + right)
+    starts, width = _equal_pieces(time, count, left + right)
     bounds = [0, *(start + left for start in starts[1:]), time]
     step = scale * stage.source_step
 
@@ -100,7 +100,7 @@ def _in_pieces(
         start = starts[number]
         piece = x[:, :, :, start : start + width]
         source = None if excitation is None else excitation[start * step : (start + width) * step].unsqueeze(0)
-        own = inside - start
+        own = max(0, inside - start)
         made = finish(stage(piece, source, own * scale if own < width else None))
         first, last = bounds[number], bounds[number + 1]
         return made.narrow(-1, (first - start) * scale, (last - first) * scale)
@@ -109,8 +109,8 @@ def _in_pieces(
     return parts[0] if len(parts) == 1 else torch.cat(parts, dim=-1)
 
 
-def _windows(time: int, count: int, overlap: int) -> tuple[list[int], int]:
-    """Return the starts and the width of at most ``count`` windows of one width that cover ``time`` positions.
+def _equal_pieces(time: int, count: int, overlap: int) -> tuple[list[int], int]:
+    """Return the starts and the width of at most ``count`` pieces of one width that cover ``time`` positions.
 
     Neighbours have ``overlap`` positions in common, the last two perhaps more.
     """

@@ -27,7 +27,7 @@ from speech.tts.source import HarmonicSource
 # The last activation keeps PyTorch's default slope, not the configured one.
 LAST_SLOPE = 0.01
 Inside = Tensor | int
-"""What belongs to a row: a mask, or for a single row the number of positions, behind which zeros are written."""
+"""What belongs to a row: a mask; or of a single row how many positions, and then the others are zeroed in place."""
 
 
 class Generator(Network):

@@ -29,7 +29,7 @@ class Expected:
     last_alone: int = 0
     alone: bool = False
     alone_now: bool = False
-    resting: bool = False
+    awaiting: bool = False
     cancel: bool = False
     parked: str = ""
     retrying: bool = False
@@ -69,12 +69,12 @@ class Reference:
 
     def enqueue(self, job, *, front):
         job.due, job.step = True, max(0, job.priority - 1) if front else job.priority
-        job.worker, job.alone_now, job.resting = "", False, False
+        job.worker, job.alone_now, job.awaiting = "", False, False
         self.fresh.add(job.id)
 
     def finish(self, job, status, result=""):
         job.status, job.due, job.worker, job.alone_now, job.parked, job.result = status, False, "", False, "", result
-        job.resting = False
+        job.awaiting = False
         if status == "succeeded":
             job.units = set()
         if job.parent in self.jobs:
@@ -103,10 +103,10 @@ class Reference:
     def condemns(self, job):
         """Whether the death that was just noted ends the job."""
         in_a_row = job.deaths_alone >= 1 and job.last_alone == self.deaths_in[job.queue] - 1
-        return job.alone_now and not job.resting and (in_a_row or job.deaths_alone >= 5) and not self.flagged(job)
+        return job.alone_now and not job.awaiting and (in_a_row or job.deaths_alone >= 5) and not self.flagged(job)
 
     def die(self, job):
-        if job.resting:
+        if job.awaiting:
             self.give_back(job, front=True)
             return
         if self.condemns(job):

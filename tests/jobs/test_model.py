@@ -112,7 +112,7 @@ class LedgerMachine(Clients, Accidents, RuleBasedStateMachine):
             with pytest.raises(LeaseLost):
                 self.ledger.run_alone(claim)
             with pytest.raises(LeaseLost):
-                self.ledger.rest(claim, resting=True)
+                self.ledger.await_turn(claim, awaiting=True)
             assert self.ledger.renew([claim]).signals[claim.id] == "lost"
             return
         wanted = "cancel" if self.flagged(job) else "yield" if self.holder(job, self.draining) else "go"
@@ -131,12 +131,12 @@ class LedgerMachine(Clients, Accidents, RuleBasedStateMachine):
             job.alone_now = False
 
     @precondition(lambda self: self.claims)
-    @rule(data=st.data(), resting=st.booleans())
-    def rest(self, data, resting):
+    @rule(data=st.data(), awaiting=st.booleans())
+    def await_turn(self, data, awaiting):
         claim, _, job, valid = self.some_claim(data)
         if valid:
-            self.ledger.rest(claim, resting=resting)
-            job.resting = resting
+            self.ledger.await_turn(claim, awaiting=awaiting)
+            job.awaiting = awaiting
 
     @precondition(lambda self: self.claims)
     @rule(data=st.data(), status=st.sampled_from(["succeeded", "succeeded", "failed", "canceled"]))
@@ -219,7 +219,7 @@ class LedgerMachine(Clients, Accidents, RuleBasedStateMachine):
         found.append(self.ledger.wait_for_children(claim))
         self._sweep_up(job.id, found)
         self.forgive(job)
-        job.worker, job.alone_now, job.resting, job.phase = "", False, False, "waiting"
+        job.worker, job.alone_now, job.awaiting, job.phase = "", False, False, "waiting"
         job.characters = job.seconds = 0
         if job.retrying:
             self.retry_children_of(job)
@@ -302,7 +302,7 @@ class LedgerMachine(Clients, Accidents, RuleBasedStateMachine):
                 str(job.deaths), str(job.deaths_alone), str(int(job.alone)), str(int(job.alone_now)),
             ), job  # fmt: skip
             assert (raw["cancel"], raw.get("parked", "")) == (str(int(job.cancel)), job.parked), job
-            assert raw.get("resting", "0") == str(int(job.resting)), job
+            assert raw["awaiting"] == str(int(job.awaiting)), job
             assert set((units or {}).get(job.id, ())) == job.units, job
             if job.status in ENDED:
                 assert job.result in raw["output"] + raw["error"], job

@@ -107,15 +107,15 @@ def test_who_only_waits_for_its_turn_is_no_suspect(desk):
     """The chapters of a book wait in one process while a few of them speak."""
     job_id = desk.submit()
     for _ in range(5):
-        desk.ledger.rest(desk.claim(job_id), resting=True)
+        desk.ledger.await_turn(desk.claim(job_id), awaiting=True)
         assert desk.die(job_id).condemned == []
     assert (desk.job(job_id).deaths, desk.job(job_id).alone) == (0, False)
     claim = desk.claim(job_id)
     desk.die(job_id)
     assert desk.job(job_id).deaths == 1, "it rests no longer than its claim"
     claim = desk.claim(job_id)
-    desk.ledger.rest(claim, resting=True)
-    desk.ledger.rest(claim, resting=False)
+    desk.ledger.await_turn(claim, awaiting=True)
+    desk.ledger.await_turn(claim, awaiting=False)
     desk.die(job_id)
     assert desk.job(job_id).deaths == 2, "it had its turn"
 

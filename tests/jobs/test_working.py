@@ -164,13 +164,13 @@ class TestCommit:
         lambda ledger, claim: ledger.progress(claim, 1, 2, "x"),
         lambda ledger, claim: ledger.register(claim, "0", {}, done=1, total=1),
         lambda ledger, claim: ledger.run_alone(claim),
-        lambda ledger, claim: ledger.rest(claim, resting=True),
+        lambda ledger, claim: ledger.await_turn(claim, awaiting=True),
         lambda ledger, claim: ledger.succeed(claim, Output(text="late")),
         lambda ledger, claim: ledger.fail(claim, PROBLEM),
         lambda ledger, claim: ledger.release(claim, front=True),
         lambda ledger, claim: ledger.wait_for_children(claim),
     ],
-    ids=["progress", "register", "alone", "rest", "succeed", "fail", "release", "wait"],
+    ids=["progress", "register", "alone", "turn", "succeed", "fail", "release", "wait"],
 )
 def test_a_worker_that_has_lost_its_job_writes_nothing(desk, redis, fate, write):
     job_id = desk.submit()

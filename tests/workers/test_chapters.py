@@ -114,6 +114,8 @@ def test_a_book_made_again_is_answered_chapter_by_chapter(books):
     again, same = books.speak(ONE, TWO, reuse=True, subtitles=["srt"], title="Another title")
     assert reused(again) == [chapter.id for chapter in first]
     assert books.engine.said == []
+    book = books.queries.get(again[0].parent)
+    assert book.done == book.total == 4
     assert same["chapters"] == manifest["chapters"]
     assert [blob.key for chapter in again for blob in chapter.output_files] == [
         blob.key for chapter in first for blob in chapter.output_files
@@ -208,3 +210,5 @@ def test_a_chapter_in_which_hardly_anything_can_be_spoken_keeps_its_record_small
     assert warnings[-1]["code"] == "more_warnings"
     assert len(manifest["chapters"][0]["skipped_sentences"]) == 100
     assert manifest["chapters"][0]["sentences"] == 1
+    _, manifest = books.speak({"title": "", "text": "今天下雨。\n\n" + 5000 * "\u0f56"})
+    assert len(manifest["chapters"][0]["skipped_sentences"][0]) == 101

@@ -39,12 +39,13 @@ class Chapter:
             raise Stop(self.wish)
 
     @contextlib.contextmanager
-    def resting(self):
-        self.idle, self.rests = True, self.rests + 1
-        try:
-            yield
-        finally:
-            self.idle = False
+    def awaiting_turn(self):
+        self.rests += 1
+        yield
+
+    def insist(self):
+        if self.wish is not Wish.YIELD:
+            self.check()
 
     def seconds_of_work(self, now):
         return now - self.started
@@ -67,7 +68,7 @@ class Chapter:
         self.thread = threading.Thread(target=hold)
         self.thread.start()
         end = time.monotonic() + PATIENCE
-        while not (self.idle or self.entered.is_set()):
+        while not (self.rests or self.entered.is_set()):
             assert time.monotonic() < end
             time.sleep(0.001)
         return self
@@ -124,6 +125,8 @@ def test_only_so_many_are_written_at_once():
     turns = Turns(enough=1, writers=2)
     chapters = [Chapter(index, parent=str(index)).ask(turns.to_write) for index in range(3)]
     assert [one.entered.is_set() for one in chapters] == [True, True, False]
+    assert not chapters[2].idle, "it has spoken: who claims it next would read its text again"
+    chapters[2].want(Wish.YIELD)
     chapters[0].go()
     assert chapters[2].entered.wait(PATIENCE)
     for chapter in chapters:
@@ -176,13 +179,13 @@ def test_the_ledger_knows_who_only_waits_and_who_speaks(redis, tmp_path):
     with turns.to_speak(first):
         waiting = threading.Thread(target=speak)
         waiting.start()
-        until(lambda: redis.hget(f"vq:job:{second.job.id}", "resting") == "1")
-        assert redis.hget(f"vq:job:{first.job.id}", "resting") != "1"
+        until(lambda: redis.hget(f"vq:job:{second.job.id}", "awaiting") == "1")
+        assert redis.hget(f"vq:job:{first.job.id}", "awaiting") != "1"
         assert second.idle
         assert not spoken.is_set()
     waiting.join(PATIENCE)
     assert spoken.is_set()
-    assert redis.hget(f"vq:job:{second.job.id}", "resting") == "0"
+    assert redis.hget(f"vq:job:{second.job.id}", "awaiting") == "0"
     assert not second.idle
 
 
