@@ -368,8 +368,8 @@ function ledger.submit(a)
   local now = now_ms()
   set(a.id, 'id', a.id, 'kind', a.kind, 'queue', a.queue, 'priority', a.priority, 'owner', a.owner, 'status', 'queued',
     'created', now, 'started', '', 'finished', '', 'expires', '', 'begun', '', 'running_ms', '0', 'attempt', '0',
-    'deaths', '0', 'deaths_alone', '0', 'alone', '0', 'alone_now', '0', 'awaiting', '0', 'token', '', 'step', a.priority, 'lease', '',
-    'claim', '', 'worker', '',
+    'deaths', '0', 'deaths_alone', '0', 'alone', '0', 'alone_now', '0', 'awaiting', '0', 'token', '', 'step', a.priority,
+    'lease', '', 'claim', '', 'worker', '',
     'spec', a.spec, 'inputs', a.inputs, 'metadata', a.metadata, 'webhook', a.webhook, 'output', '', 'error', '',
     'done', '0', 'total', '0', 'unit', a.unit, 'sums', a.sums, 'parent', a.parent, 'index', a.index,
     'phase', a.phase, 'characters', a.characters, 'seconds', a.seconds, 'cancel', '0', 'timeout_ms', a.timeout_ms,

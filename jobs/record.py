@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import datetime as dt
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from jobs.states import Kind, Phase, Status
@@ -79,11 +80,12 @@ MOST_WARNINGS = 100
 """Listed in a record, which is read at every look; what a parent's children have to tell is in its summary."""
 
 
-def listed(warnings: Sequence[Warn]) -> tuple[Warn, ...]:
+def bounded(warnings: Iterable[Warn]) -> tuple[Warn, ...]:
     """Return the first of many warnings, and how many more there are."""
-    if len(warnings) <= MOST_WARNINGS:
-        return tuple(warnings)
-    return (*warnings[:MOST_WARNINGS], Warn("more_warnings", f"{len(warnings) - MOST_WARNINGS} more are not listed"))
+    rest = iter(warnings)
+    first = tuple(islice(rest, MOST_WARNINGS))
+    more = sum(1 for _ in rest)
+    return (*first, Warn("more_warnings", f"{more} more are not listed")) if more else first
 
 
 @dataclass(frozen=True)

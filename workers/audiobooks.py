@@ -6,11 +6,10 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path, PurePosixPath
 
 from jobs.files import Store, scratch
-from jobs.record import MOST_WARNINGS, Blob, Job, Output, Warn
+from jobs.record import Blob, Job, Output, Warn, bounded
 from jobs.settings import Settings
 from jobs.specs import AudiobookSpec, ChapterSpec
 from jobs.states import Kind, Status
@@ -153,7 +152,7 @@ class Audiobooks:
         book = self._book(job, spec)
         children = list(self.family.children(job))
         spoken = [child for child in children if child.status is Status.SUCCEEDED]
-        output = Output(warnings=tuple(islice(_warnings(book, children), MOST_WARNINGS)))
+        output = Output(warnings=bounded(_warnings(book, children)))
         self.family.verdict(session, output, strict=spec.strict)
         with scratch() as folder:
             path = folder / f"{_file_stem(book.title)}.m4b"

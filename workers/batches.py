@@ -13,7 +13,7 @@ from urllib.parse import quote
 from jobs.batch_lines import Task, tasks
 from jobs.files import Store, scratch
 from jobs.names import UniqueNames, clean_path
-from jobs.record import MOST_WARNINGS, Blob, Job, Output, Warn
+from jobs.record import Blob, Job, Output, Warn, bounded
 from jobs.settings import Settings
 from jobs.specs import BatchLine, BatchSpec, STTSpec, TTSSpec
 from jobs.states import Kind, Status
@@ -66,7 +66,7 @@ class Batches:
                     child = next(children, None) if own else child
                     row = self._row(task, own, archive, names)
                     seconds += (row.get("output") or {}).get("duration_seconds") or 0.0
-                    if row["error"] and len(warnings) < MOST_WARNINGS:
+                    if row["error"]:
                         detail = f"line {task.number} ({task.custom_id}): {row['error']['detail']}"
                         warnings.append(Warn("line_failed", detail, task.number))
                     out.write(json.dumps(row, ensure_ascii=False) + "\n")
@@ -74,7 +74,7 @@ class Batches:
                 self.store.put(job.id, results, name="results.jsonl", media_type="application/jsonl"),
                 self.store.put(job.id, archive_path, name="results.zip", media_type="application/zip"),
             )
-        output = Output(files=files, duration_seconds=round(seconds, 3), warnings=tuple(warnings))
+        output = Output(files=files, duration_seconds=round(seconds, 3), warnings=bounded(warnings))
         return self.family.verdict(session, output, strict=False)
 
     def _row(self, task: Task, child: Job | None, archive: zipfile.ZipFile, names: UniqueNames) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.files import Store, scratch
-from jobs.record import Blob, Output, Warn, listed
+from jobs.record import Blob, Output, Warn, bounded
 from jobs.specs import ChapterSpec
 from speech.audio import MEDIA_TYPES as AUDIO_TYPES
 from speech.books.chapter import Levels, Making, join
@@ -86,10 +86,9 @@ class ChapterSpeaker:
     ) -> Output:
         run = SentenceRun(session, self.scheduler, self.store, self.engine.entries, strict=spec.strict)
         with self.turns.to_speak(session) as tell:
-            sentences = _sentences(spec, text, front_end)
-            left = sum(bool(one.symbols) for one in sentences) - len(session.ledger.unit_names(session.job.id))
-            tell(min(self.window, max(0, left)))
-            run.speak(sentences, chosen, window=self.window)
+            left = run.prepare(_sentences(spec, text, front_end), chosen)
+            tell(min(self.window, left))
+            run.speak(window=self.window)
         session.after_commit.append(run.discard_units)
         with self.turns.to_write(session):
             return self._publish(session, spec, text, run, chosen.voice.sample_rate)
@@ -115,7 +114,7 @@ class ChapterSpeaker:
         cues = run.cues(rate)
         warnings = [*(Warn(one.code, one.detail) for one in made.warnings), *run.warnings]
         left_out = run.left_out
-        if len(left_out) > MOST_SKIPPED:
+        if len(left_out) > MOST_SKIPPED:  # how many warnings there are does not say it: a sentence may have several
             more = f"{len(left_out) - MOST_SKIPPED} more sentences were left out and are not listed"
             warnings.insert(0, Warn("more_skipped", more))
         facts = {
@@ -127,7 +126,7 @@ class ChapterSpeaker:
         return Output(
             files=(audio[0], *self._subtitles(job_id, stem, spec, cues), *audio[1:]),
             duration_seconds=round(made.seconds, 3),
-            warnings=listed(warnings),
+            warnings=bounded(warnings),
             extra={"chapter": facts},
         )
 

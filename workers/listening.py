@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jobs.files import Store, scratch
-from jobs.record import Job, Output, Warn, listed
+from jobs.record import Job, Output, Warn, bounded
 from jobs.settings import Settings
 from jobs.specs import STTSpec
 from speech.errors import AudioError, SpeechError
@@ -236,6 +236,6 @@ class _Hearing:
             text=text,
             language=transcript.language or None,
             duration_seconds=round(transcript.duration, 3),
-            warnings=listed([Warn(notice.code, notice.detail, notice.at) for notice in transcript.warnings]),
+            warnings=bounded([Warn(notice.code, notice.detail, notice.at) for notice in transcript.warnings]),
             extra=extra,
         )

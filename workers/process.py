@@ -11,7 +11,6 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Callable
 from typing import Any, Protocol
 
 from celery import Celery
@@ -94,7 +93,6 @@ class WorkerProcess:
         self.engine: WorkerEngine | None = None
         self.scheduler: BatchScheduler[Any, Any] | None = None
         self.handlers: dict[str, Handler] = {}
-        self._closing: list[Callable[[], None]] = []
         self._ended = threading.Event()
         self._build_engine()
         self.watchdog = self._watchdog()
@@ -117,9 +115,7 @@ class WorkerProcess:
                 window = 2 * rows
                 turns = Turns(enough=CANDIDATES * rows, writers=max(1, count_cores() - self._arithmetic_threads))
                 texts = Speaker(voices, speaking, self.store, self.reusing, window)
-                writers = Writers()
-                self._closing.append(writers.close)
-                chapters = ChapterSpeaker(voices, speaking, self.store, self.reusing, turns, writers, window)
+                chapters = ChapterSpeaker(voices, speaking, self.store, self.reusing, turns, Writers(), window)
                 self.handlers["tts"] = lambda session: (chapters if session.job.kind is Kind.CHAPTER else texts)(
                     session
                 )
@@ -129,9 +125,8 @@ class WorkerProcess:
 
                 recognizer = RecognizerEngine(settings, threads=self._arithmetic_threads)
                 rows = min(settings.stt_batch_rows, recognizer.good_rows)
-                longer = settings.linger_ms / 1000 * LINGER_TIMES
                 listening = self._add_engine(
-                    recognizer, sys.maxsize, rows, linger_seconds=longer, linger_share=LINGER_SHARE
+                    recognizer, sys.maxsize, rows, linger_times=LINGER_TIMES, linger_share=LINGER_SHARE
                 )
                 window = 2 * rows
                 self.handlers["stt"] = Listener(recognizer, listening, self.store, self.reusing, settings, window)
@@ -147,7 +142,7 @@ class WorkerProcess:
         max_rows: int,
         *,
         max_stretch: float = 3.0,
-        linger_seconds: float | None = None,
+        linger_times: float = 1.0,
         linger_share: float = 0.5,
     ) -> BatchScheduler[Any, Any]:
         self.engine = engine
@@ -156,7 +151,7 @@ class WorkerProcess:
             max_cost=max_cost,
             max_rows=max_rows,
             max_stretch=max_stretch,
-            linger_seconds=self.settings.linger_ms / 1000 if linger_seconds is None else linger_seconds,
+            linger_seconds=linger_times * self.settings.linger_ms / 1000,
             linger_share=linger_share,
             name=f"{self.kind}-engine",
             idle_unload_seconds=self.settings.idle_unload_seconds or None,
@@ -220,8 +215,6 @@ class WorkerProcess:
             log.warning("withdrawing from the list of processes failed: %s", error)
         if self.scheduler is not None:
             self.scheduler.stop(drain=False, timeout=5)
-        for close in self._closing:
-            close()
         tracing.stop()
         log.info("worker %s has ended", self.name)
         # Exit handlers of libraries (CUDA, OpenMP) may hang; nothing of ours waits for them.

@@ -90,17 +90,12 @@ class SentenceRun:
         self._next: dict[int, int] = {}
         self._gaps: dict[int, int] = {}
         self._spoken: dict[int, Spoken] = {}
+        self._rows: list[tuple[str, Row]] = []
         self._lone_pcm: bytes | None = None
         self.warnings: list[Warn] = []
 
-    def speak(
-        self,
-        sentences: Sequence[Sentence],
-        default: Chosen,
-        *,
-        window: int,
-    ) -> None:
-        """Speak what is not yet spoken, at most `window` sentences at once in the scheduler.
+    def prepare(self, sentences: Sequence[Sentence], default: Chosen) -> int:
+        """Look what is not yet spoken, and return how many sentences that is.
 
         Raises `Stop`, or `JobFailed` if nothing can be spoken, or not all and the job is strict.
         """
@@ -113,12 +108,16 @@ class SentenceRun:
         journal = {int(name): Spoken.from_json(unit) for name, unit in self._session.units().items()}
         self._spoken = {index: unit for index, unit in journal.items() if index in todo}
         self._session.progress(len(self._spoken), self._total, "sentence")
-        rows = [(str(i), self._row(i, one, default)) for i, one in todo.items() if i not in self._spoken]
+        self._rows = [(str(i), self._row(i, one, default)) for i, one in todo.items() if i not in self._spoken]
+        return len(self._rows)
+
+    def speak(self, *, window: int) -> None:
+        """Speak what is left, at most `window` sentences at once in the scheduler. Raises what `prepare` raises."""
         # Somebody may listen to an interactive job while it is made: its first sentence waits for no batch of all.
         is_heard = self._session.job.priority <= Priority.INTERACTIVE.step
-        first = rows[:1] if is_heard else []
-        run_units(self._session, self._scheduler, first, self._done, window=1)
-        run_units(self._session, self._scheduler, rows[len(first) :], self._done, window=window)
+        first = 1 if is_heard else 0
+        run_units(self._session, self._scheduler, self._rows[:first], self._done, window=1)
+        run_units(self._session, self._scheduler, self._rows[first:], self._done, window=window)
         if not self._spoken:
             raise JobFailed("nothing_to_speak", "Nothing to speak", self.warnings[-1].detail)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from jobs.files import Store, scratch
-from jobs.record import Blob, Output, listed
+from jobs.record import Blob, Output, bounded
 from jobs.specs import TTSSpec
 from speech.audio import MEDIA_TYPES as AUDIO_TYPES
 from speech.audio import encode
@@ -45,7 +45,8 @@ class Speaker:
 
     def _speak(self, session: Session, spec: TTSSpec, chosen: Chosen) -> Output:
         run = SentenceRun(session, self.scheduler, self.store, self.engine.entries, strict=spec.strict)
-        run.speak(_sentences(spec), chosen, window=self.window)
+        run.prepare(_sentences(spec), chosen)
+        run.speak(window=self.window)
         session.after_commit.append(run.discard_units)
         return self._publish(session.job.id, spec, run, chosen.voice.sample_rate)
 
@@ -57,7 +58,7 @@ class Speaker:
             seconds = encode(path, blocks, rate=rate, format=spec.format, out_rate=spec.sample_rate)
             files = [self.store.put(job_id, path, name=path.name, media_type=AUDIO_TYPES[spec.format])]
         files += self._subtitles(job_id, spec, run, rate)
-        return Output(files=tuple(files), duration_seconds=round(seconds, 3), warnings=listed(run.warnings))
+        return Output(files=tuple(files), duration_seconds=round(seconds, 3), warnings=bounded(run.warnings))
 
     def _subtitles(self, job_id: str, spec: TTSSpec, run: SentenceRun, rate: int) -> list[Blob]:
         if not spec.subtitles:

@@ -12,7 +12,7 @@ from typing import Any
 
 from jobs.files import Store, scratch
 from jobs.names import UniqueNames
-from jobs.record import MOST_WARNINGS, Blob, Job, Output, Problem, Warn
+from jobs.record import Blob, Job, Output, Problem, Warn, bounded
 from jobs.settings import Settings
 from jobs.specs import STTSpec
 from jobs.states import Kind, Status
@@ -90,7 +90,7 @@ class Transcripts:
             files += [self.store.put(job.id, content, name=name, media_type=kind) for name, kind, content in summaries]
         if len(heap.rows) <= LISTED_FILES:
             files += heap.listed
-        output = Output(files=tuple(files), duration_seconds=round(heap.seconds, 3), warnings=tuple(heap.warnings))
+        output = Output(files=tuple(files), duration_seconds=round(heap.seconds, 3), warnings=bounded(heap.warnings))
         return self.family.verdict(session, output, strict=False)
 
 
@@ -137,7 +137,7 @@ class _Heap:
         detail = problem.detail if problem else ""
         unknown: dict[str, Any] = {"seconds": None, "language": "", "words": None, "job": "", "files": []}
         self.rows.append({"file": path, "status": status.value, "error": detail, **unknown, **facts})
-        if problem and len(self.warnings) < MOST_WARNINGS:
+        if problem:
             self.warnings.append(Warn("child_failed", f"{path}: {detail}", len(self.rows) - 1))
 
     def _words(self, child: Job) -> int | None:

@@ -55,61 +55,62 @@ class Turns:
                 me.sentences = sentences
                 self._changed.notify_all()
 
-        with self._held(self._speaking, me):
-            with self._held(self._waiting, me):
-                self._add(self._waiting, me)
-                self._wait(session, lambda: self._may_speak(me), lambda: self._speaking.add(me), yields=True)
+        try:
+            with self._changed:
+                self._waiting.add(me)
+            self._wait(session, lambda: self._may_speak(me), self._speaking, me, yields=True)
             yield tell
+        finally:
+            self._leave(me)
 
     @contextlib.contextmanager
     def to_write(self, session: Session) -> Iterator[None]:
         """Wait until few others write, so that a writer soon ends. Raises what `Session.insist` raises."""
         me = _Place(session.job.parent or "", session.job.index)
-        with self._held(self._writing, me):
-            few = self._writers
-            self._wait(session, lambda: len(self._writing) < few, lambda: self._writing.add(me), yields=False)
+        try:
+            self._wait(session, lambda: len(self._writing) < self._writers, self._writing, me, yields=False)
             yield
+        finally:
+            self._leave(me)
 
     def _may_speak(self, me: _Place) -> bool:
         if any(other.index < me.index for other in self._waiting if other.book == me.book):
             return False
         return sum(other.sentences for other in self._speaking if other.book == me.book) < self._enough
 
-    def _wait(self, session: Session, may: Callable[[], bool], take: Callable[[], None], *, yields: bool) -> None:
-        """Take a turn, at once if it `may` be; who `yields` is the first to be asked to make room meanwhile."""
+    def _wait(
+        self, session: Session, may: Callable[[], bool], places: set[_Place], me: _Place, *, yields: bool
+    ) -> None:
+        """Wait until it `may` be, and take a place; who `yields` is the first to be asked to make room meanwhile."""
         check = session.check if yields else session.insist
         check()
-        with self._changed:
-            if may():
-                take()
-                return
+        if self._enter(may, places, me):
+            return
         session.on_wish = self._wake
         session.idle = yields
         try:
             with session.awaiting_turn(), self._changed:
-                while True:
+                while not self._enter(may, places, me):
                     check()
-                    if may():
-                        take()
-                        return
                     self._changed.wait(PATIENCE_SECONDS)
         finally:
             session.idle = False
             session.on_wish = lambda: None
 
-    @contextlib.contextmanager
-    def _held(self, places: set[_Place], me: _Place) -> Iterator[None]:
-        """Leave `places` at the end, whether or not `me` ever came to be there."""
-        try:
-            yield
-        finally:
-            with self._changed:
-                places.discard(me)
-                self._changed.notify_all()
-
-    def _add(self, places: set[_Place], me: _Place) -> None:
+    def _enter(self, may: Callable[[], bool], places: set[_Place], me: _Place) -> bool:
         with self._changed:
+            if not may():
+                return False
+            self._waiting.discard(me)
             places.add(me)
+            self._changed.notify_all()
+            return True
+
+    def _leave(self, me: _Place) -> None:
+        with self._changed:
+            for places in (self._waiting, self._speaking, self._writing):
+                places.discard(me)
+            self._changed.notify_all()
 
     def _wake(self) -> None:
         with self._changed:

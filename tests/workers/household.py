@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from app.submit import SUMMED, UNITS
 from jobs.broker import QUEUE_OF
 from jobs.files import DiskStore
 from jobs.ids import new_id
@@ -45,9 +46,9 @@ class Household:
         parsed = parse_spec(kind, spec)
         known = {
             "phase": Phase.PLANNING,
-            "unit": "sentence" if kind is Kind.AUDIOBOOK else "file",
-            "total": 0 if kind is Kind.AUDIOBOOK else len(inputs),
-            "sums": kind is Kind.AUDIOBOOK,
+            "unit": UNITS[kind],
+            "total": 0 if kind in SUMMED else len(inputs),
+            "sums": kind in SUMMED,
             "timeout_seconds": parsed.timeout_seconds,
         }
         new = NewJob(job_id, kind, QUEUE_OF[kind], 7, owner, parsed.model_dump_json(), inputs, **known)

@@ -49,7 +49,8 @@ def test_only_what_somebody_may_listen_to_begins_with_a_sentence_by_itself(redis
     scheduler.start()
     try:
         run = SentenceRun(session, scheduler, DiskStore(tmp_path), {"demo": VOICE}, strict=False)
-        run.speak([SENTENCE] * COUNT, Chosen(VOICE, "F7"), window=16)
+        assert run.prepare([SENTENCE] * COUNT, Chosen(VOICE, "F7")) == COUNT
+        run.speak(window=16)
     finally:
         assert scheduler.stop(drain=False, timeout=30)
     assert engine.runs == runs
