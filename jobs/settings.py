@@ -141,7 +141,8 @@ class Settings(BaseSettings):
     slice_seconds: float = Field(default=20, gt=0)
     """How long a bulk job keeps its thread while others wait. Too low: overhead; too high: others wait."""
     drain_seconds: float = Field(default=30, gt=0)
-    """How long SIGTERM waits for the running batch. The supervisor's grace must exceed it."""
+    """How long a worker may take to end after SIGTERM; from half of it on its batch stops at the next row. The
+    supervisor's grace must exceed it."""
     watchdog_seconds: float = Field(default=120, gt=0)
     """A batch that runs for so long hangs, and the process is replaced. Too low: a slow CPU batch is killed."""
     default_timeout_seconds: float = Field(default=0, ge=0)

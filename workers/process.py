@@ -11,6 +11,7 @@ import math
 import os
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any, Protocol
 
 from celery import Celery
@@ -63,6 +64,8 @@ SWITCH_SECONDS = 0.0005
 """How long a thread that wants the interpreter waits for one that computes in Python. The engine wants it back behind
 each of its operations, which are shorter than Python's default of 5 ms: a front end beside it would take turns with it
 instead of running at the same time."""
+BATCH_SHARE = 0.5
+"""How much of a drain the running batch may take: a row still ends behind it, and all jobs are handed back."""
 
 
 class WorkerProcess:
@@ -198,6 +201,7 @@ class WorkerProcess:
         """Ask all jobs in hand to give up at the next unit; called at SIGTERM."""
         log.info("worker %s drains: %d jobs in hand", self.name, len(self.leases))
         self.leases.drain()
+        _in_seconds(self.settings.drain_seconds * BATCH_SHARE, self._cut_batch)
         # Whatever happens, the process ends before the supervisor loses patience and kills it.
         self._end_in(self.settings.drain_seconds, "the drain took too long")
 
@@ -220,14 +224,17 @@ class WorkerProcess:
         # Exit handlers of libraries (CUDA, OpenMP) may hang; nothing of ours waits for them.
         self._end_in(5, "the interpreter did not end", status=0)
 
+    def _cut_batch(self) -> None:
+        """Leave the rows of the running batch that are not begun to the next process."""
+        if self.scheduler is not None:
+            self.scheduler.stop(drain=False, timeout=0)
+
     def _engine_broke(self, error: BaseException) -> None:
         if not self._ended.is_set() and self.reporter.started:
             self._end_now(f"the engine broke: {type(error).__name__}: {error}")
 
     def _end_in(self, seconds: float, reason: str, status: int = 1) -> None:
-        timer = threading.Timer(seconds, self._end_now, [reason, status])
-        timer.daemon = True
-        timer.start()
+        _in_seconds(seconds, self._end_now, reason, status)
 
     def _end_now(self, reason: str, status: int = 1) -> None:
         log.critical("worker %s ends at once: %s", self.name, reason)
@@ -248,6 +255,12 @@ class WorkerProcess:
             checks.append(EngineStalled(self.scheduler.pulse, settings.watchdog_seconds))
         # Longer than any model load that holds the interpreter's lock.
         return Watchdog(checks, frozen_seconds=max(600, 5 * settings.watchdog_seconds))
+
+
+def _in_seconds(seconds: float, work: Callable[..., None], *args: Any) -> None:
+    timer = threading.Timer(seconds, work, args)
+    timer.daemon = True
+    timer.start()
 
 
 TOLD = ("device", "device_name", "precision", "compute_type", "engine", "model", "load_seconds", "warmup_seconds")

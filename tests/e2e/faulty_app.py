@@ -15,7 +15,8 @@ from workers.voices import VoiceEngine
 
 __all__ = ["app"]
 
-KILLS, HANGS, BREAKS_CUDA = 0.771, 0.772, 0.773
+KILLS, HANGS, BREAKS_CUDA, SLOW = 0.771, 0.772, 0.773, 0.774
+SLOW_ROW_SECONDS = 2
 render = VoiceEngine.run
 
 
@@ -28,7 +29,9 @@ def run(engine, payloads):
     if BREAKS_CUDA in speeds:
         raise RuntimeError("CUDA error: an illegal memory access was encountered")
     begun = time.monotonic()
-    yield from render(engine, payloads)
+    for row in render(engine, payloads):
+        time.sleep(SLOW_ROW_SECONDS if SLOW in speeds else 0)
+        yield row
     with Path(os.environ["VOXQUEUE_TEST_SPOKEN"] + ".batches").open("a") as file:
         file.write(f"{begun} {time.monotonic()}\n")
 

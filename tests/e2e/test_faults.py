@@ -22,7 +22,7 @@ from jobs.ids import new_id
 from jobs.ledger import Ledger, NewJob
 from jobs.specs import parse_spec
 from jobs.states import Kind
-from tests.e2e.faulty_app import BREAKS_CUDA, HANGS, KILLS
+from tests.e2e.faulty_app import BREAKS_CUDA, HANGS, KILLS, SLOW
 from tests.e2e.jobs import finish, finish_all, submit_tts
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
@@ -49,6 +49,7 @@ def stack(tmp_path_factory, spoken):
         "VOXQUEUE_DEVICE": "cpu",
         "VOXQUEUE_WATCHDOG_SECONDS": "8",
         "VOXQUEUE_LOST_SECONDS": "5",
+        "VOXQUEUE_DRAIN_SECONDS": "12",
         "VOXQUEUE_TTS_BATCH_ROWS": "8",
         "VOXQUEUE_TEST_SPOKEN": str(spoken),
     }
@@ -95,9 +96,7 @@ def test_after_a_cuda_error_the_process_is_replaced(stack, client):
 def test_a_drained_worker_loses_and_repeats_nothing_and_begins_no_other_batch(stack, client, spoken):
     spoken.write_text("")
     long = submit_tts(client, INNOCENT * 150)
-    with client.stream("GET", f"/v1/jobs/{long}/events") as events:
-        told_of = (json.loads(line[5:]) for line in events.iter_lines() if line.startswith("data:"))
-        next(job for job in told_of if job["progress"]["done"])
+    await_first_sentence(client, long)
     before, told = stack.kill("worker_tts", signal.SIGTERM), time.monotonic()
     ended = end_of(before)
     stack.wait_replaced("worker_tts", before)
@@ -112,6 +111,26 @@ def test_a_drained_worker_loses_and_repeats_nothing_and_begins_no_other_batch(st
     assert job["progress"] == {"done": 150, "total": 150, "unit": "sentence"}
     assert set(Counter(spoken.read_text().split()).values()) == {1}, "no sentence was begun twice"
     assert len(spoken.read_text().split()) == 150
+
+
+def test_a_batch_that_takes_longer_than_a_drain_may_is_handed_back_at_the_next_row(stack, client):
+    """A batch of a large voice on a CPU: eight rows take longer than the process has to end."""
+    long = submit_tts(client, INNOCENT * 8, speed=SLOW)
+    await_first_sentence(client, long)
+    before = stack.kill("worker_tts", signal.SIGTERM)
+    end_of(before)
+    done = client.get(f"/v1/jobs/{long}").json()["progress"]["done"]
+    stack.wait_replaced("worker_tts", before)
+    assert "the drain took too long" not in stack.log("worker_tts", 5000)
+    assert 2 <= done < 8, "what was spoken is kept, and the rest was not waited for"
+    job = finish(client, long)
+    assert (job["status"], job["attempt"], job["progress"]["done"]) == ("succeeded", 2, 8)
+
+
+def await_first_sentence(client, job_id):
+    with client.stream("GET", f"/v1/jobs/{job_id}/events") as events:
+        told_of = (json.loads(line[5:]) for line in events.iter_lines() if line.startswith("data:"))
+        next(job for job in told_of if job["progress"]["done"])
 
 
 def end_of(pid):
