@@ -90,17 +90,20 @@ def test_more_units_within_the_linger_do_not_prolong_it(scheduler_of, dummy_engi
     assert [len(run) for run in engine.runs] == [5]
 
 
-def test_lingering_never_takes_more_than_half_the_time_of_a_run(scheduler_of, dummy_engine, clock):
+@pytest.mark.parametrize(("share", "run_seconds"), [(0.5, 0.02), (1 / 32, 0.32)])
+def test_lingering_never_takes_more_than_a_share_of_the_time_of_a_run(
+    scheduler_of, dummy_engine, clock, share, run_seconds
+):
     """Where batches take 20 ms, waiting 500 ms for company would leave the engine idle most of the time."""
     engine = dummy_engine()
     plain = engine.run
 
     def run(payloads):
-        clock.time += 0.02
+        clock.time += run_seconds
         return plain(payloads)
 
     engine.run = run
-    scheduler = scheduler_of(engine, clock=clock, linger_seconds=0.5)
+    scheduler = scheduler_of(engine, clock=clock, linger_seconds=0.5, linger_share=share)
     clock.waits.get(timeout=PATIENCE)
     first = [scheduler.submit(10, job="a")]
     assert clock.waits.get(timeout=PATIENCE) == 0.5  # before the first run nobody knows its time
@@ -110,26 +113,6 @@ def test_lingering_never_takes_more_than_half_the_time_of_a_run(scheduler_of, du
     second = scheduler.submit(10, job="a")
     assert clock.waits.get(timeout=PATIENCE) == pytest.approx(0.01)
     clock.advance(0.01)
-    assert second.result(PATIENCE) == -10
-
-
-def test_the_share_of_a_run_that_may_be_lingered_away_can_be_chosen(scheduler_of, dummy_engine, clock):
-    engine = dummy_engine()
-    plain = engine.run
-
-    def run(payloads):
-        clock.time += 16
-        return plain(payloads)
-
-    engine.run = run
-    scheduler = scheduler_of(engine, clock=clock, linger_seconds=0.75, linger_share=1 / 32)
-    clock.waits.get(timeout=PATIENCE)
-    results([scheduler.submit(10, job="a") for _ in range(8)])
-    while clock.waits.get(timeout=PATIENCE) is not None:
-        pass
-    second = scheduler.submit(10, job="a")
-    assert clock.waits.get(timeout=PATIENCE) == pytest.approx(0.5)
-    clock.advance(0.5)
     assert second.result(PATIENCE) == -10
 
 
