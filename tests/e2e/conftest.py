@@ -63,18 +63,16 @@ def chromium():
 
 
 @pytest.fixture
-def open_page(chromium, stack):
-    """Open the page with some settings of the browser; at the end, say what it did that it must not."""
+def visit(chromium):
+    """Open a server's page with some settings of the browser; at the end, say what it did that it must not."""
     opened = []
 
-    def build(**options):
+    def build(url, **options):
         context = open_context(chromium, **options)
         page = context.new_page()
-        manners = Manners(page, stack.url)
-        opened.append((context, manners))
-        page.manners = manners
-        page.goto(stack.url)
-        page.wait_for_selector("#state[data-tone=good]")
+        page.manners = Manners(page, url)
+        opened.append((context, page.manners))
+        page.goto(url)
         return page
 
     yield build
@@ -82,6 +80,18 @@ def open_page(chromium, stack):
         context.close()
     for _, manners in opened:
         assert manners.broken == []
+
+
+@pytest.fixture
+def open_page(visit, stack):
+    """Open the stack's page and wait until it knows how the server is."""
+
+    def build(**options):
+        page = visit(stack.url, **options)
+        page.wait_for_selector("#state[data-tone=good]")
+        return page
+
+    return build
 
 
 @pytest.fixture

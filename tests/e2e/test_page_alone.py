@@ -8,7 +8,7 @@ from werkzeug.serving import make_server
 from app import create_app
 from app.keys import create_key
 from jobs.settings import Settings
-from tests.e2e.browser import Manners, open_context, speak, until
+from tests.e2e.browser import speak, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.browser]
 
@@ -30,25 +30,6 @@ def serve(redis_url, tmp_path):
     for server, thread in running:
         server.shutdown()
         thread.join(10)
-
-
-@pytest.fixture
-def visit(chromium):
-    opened = []
-
-    def build(url, **options):
-        context = open_context(chromium, **options)
-        page = context.new_page()
-        page.manners = Manners(page, url)
-        opened.append((context, page.manners))
-        page.goto(url)
-        return page
-
-    yield build
-    for context, _ in opened:
-        context.close()
-    for _, manners in opened:
-        assert manners.broken == []
 
 
 def test_waiting_jobs_show_their_place_and_cancel_at_once(serve, visit):
