@@ -23,11 +23,14 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def is_fatal(error: BaseException) -> bool:
-    """Tell a CUDA error, after which the context is mostly unusable, or anything that is not an Exception."""
+    """Tell what the next batch would meet, too.
+
+    A CUDA error, after which the context is mostly unusable, a TensorRT engine that fails, or what is no Exception.
+    """
     if not isinstance(error, Exception):
         return True
     said_so = isinstance(error, RuntimeError) and any(mark in str(error) for mark in _FATAL_MARKS)
-    return "AcceleratorError" in _names(error) or said_so
+    return bool(_names(error) & {"AcceleratorError", "EngineError"}) or said_so
 
 
 def _names(error: BaseException) -> set[str]:

@@ -15,7 +15,7 @@ from jobs.files import Store
 from jobs.record import Blob, Warn
 from jobs.states import Priority
 from speech.audio import to_int16
-from speech.errors import SpeechError
+from speech.errors import TextError
 from speech.subtitles import Cue
 from speech.text import Sentence
 from speech.timing import Timeline
@@ -144,7 +144,7 @@ class SentenceRun:
         index = int(name)
         try:
             utterance = future.result()
-        except SpeechError as error:
+        except TextError as error:  # any other fault is the engine's: the next sentence would meet it, too
             self._leave_out(index, error)
             return
         pcm = to_int16(utterance.audio).astype("<i2").tobytes()
@@ -160,7 +160,7 @@ class SentenceRun:
         self._spoken[index] = spoken
         self._session.register(name, spoken.to_json(), done=len(self._spoken), total=self._total)
 
-    def _leave_out(self, index: int, error: SpeechError) -> None:
+    def _leave_out(self, index: int, error: TextError) -> None:
         text = self._sentences[index].text[:40]
         if self._strict:
             raise JobFailed(error.code, "A sentence cannot be spoken", f"{text!r}: {error.detail}") from error
