@@ -165,7 +165,9 @@ def gpu(config: Settings) -> Iterator[Finding]:
         state: State = "bad" if config.vocoder == "tensorrt" else "note"
         yield Finding(state, "TensorRT", "not installed; the vocoder runs in PyTorch", "`make install-gpu` adds it.")
     else:
-        yield Finding("good", "TensorRT", metadata.version("tensorrt"))
+        # The distribution is called after the CUDA it is made for: tensorrt_cu13.
+        owners = metadata.packages_distributions().get("tensorrt", [])
+        yield Finding("good", "TensorRT", metadata.version(owners[0]) if owners else "installed")
 
 
 def models(config: Settings) -> Iterator[Finding]:

@@ -176,6 +176,25 @@ def test_the_doctor_is_strict_about_the_gpu_where_the_settings_are():
     assert "install-gpu" in strict.cure
 
 
+@pytest.mark.parametrize(
+    ("distribution", "detail"), [("tensorrt_cu13", "10.16.1.11"), (None, "installed")], ids=["as pinned", "by hand"]
+)
+def test_the_doctor_knows_tensorrt_by_its_module(monkeypatch, tmp_path, distribution, detail):
+    (tmp_path / "tensorrt").mkdir()
+    (tmp_path / "tensorrt" / "__init__.py").touch()
+    if distribution:
+        facts = tmp_path / f"{distribution}-{detail}.dist-info"
+        facts.mkdir()
+        (facts / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {distribution}\nVersion: {detail}\n")
+        (facts / "top_level.txt").write_text("tensorrt\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr("app.cli.doctor.CUDA_PROBE", "print(1, 1, 'NVIDIA A10', sep='|')")
+    assert found(gpu, vocoder="tensorrt") == {
+        "GPU": Finding("good", "GPU", "NVIDIA A10"),
+        "TensorRT": Finding("good", "TensorRT", detail),
+    }
+
+
 def test_the_doctor_looks_for_models_disk_and_ports(tmp_path):
     seen = found(models, tts_voice=str(tmp_path), stt_model="large-v3-turbo")
     assert seen["Voice"] == Finding("good", "Voice", str(tmp_path))
