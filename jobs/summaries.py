@@ -8,10 +8,12 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-COLUMNS = ("file", "status", "seconds", "language", "words", "error", "job")
+COLUMNS = ("file", "status", "seconds", "language", "words", "error", "warnings", "job")
 IDEOGRAPHS = r"\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff"
 WORD = re.compile(rf"[{IDEOGRAPHS}]|[^\W{IDEOGRAPHS}]+")
 """A Chinese or Japanese character, or a word of other scripts."""
+FORMULA = {"=", "+", "-", "@", "\t", "\r", "\n"}
+"""What a cell begins with that a spreadsheet runs, or that hides the beginning of one."""
 
 
 def count_words(text: str) -> int:
@@ -30,4 +32,4 @@ def summary_csv(rows: Iterable[Mapping[str, Any]]) -> bytes:
 
 def _no_formula(value: Any) -> Any:
     """Keep a spreadsheet from running a file's name."""
-    return f"'{value}" if isinstance(value, str) and value[:1] in {"=", "+", "-", "@", "\t"} else value
+    return f"'{value}" if isinstance(value, str) and value[:1] in FORMULA else value

@@ -125,6 +125,7 @@ class _Heap:
             seconds=child.output.get("duration_seconds"),
             language=child.output.get("language") or "",
             words=self._words(child),
+            warnings="; ".join(warning["detail"] for warning in child.output.get("warnings", ())),
             job=child.id,
             files=names,
         )
@@ -135,7 +136,9 @@ class _Heap:
 
     def _row(self, path: str, status: Status, problem: Problem | None, **facts: Any) -> None:
         detail = problem.detail if problem else ""
-        unknown: dict[str, Any] = {"seconds": None, "language": "", "words": None, "job": "", "files": []}
+        unknown: dict[str, Any] = {
+            "seconds": None, "language": "", "words": None, "warnings": "", "job": "", "files": [],
+        }  # fmt: skip
         self.rows.append({"file": path, "status": status.value, "error": detail, **unknown, **facts})
         if problem:
             self.warnings.append(Warn("child_failed", f"{path}: {detail}", len(self.rows) - 1))

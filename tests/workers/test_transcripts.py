@@ -7,9 +7,10 @@ import zipfile
 
 import pytest
 
+from jobs.record import Warn
 from jobs.settings import Settings
 from jobs.states import Kind, Status
-from jobs.summaries import count_words
+from jobs.summaries import count_words, summary_csv
 from tests.workers.household import Household
 
 WAV = ("audio/wav", b"RIFF")
@@ -84,11 +85,30 @@ def test_the_summary_has_a_row_for_each(house):
     rows = rows_of(house, job_id)
     assert rows["a.wav"] == {
         "file": "a.wav", "status": "succeeded", "seconds": "2.0", "language": "zh", "words": "3", "error": "",
-        "job": one.id,
+        "warnings": "", "job": one.id,
     }  # fmt: skip
     assert (rows["'=b.wav"]["status"], rows["'=b.wav"]["error"]) == ("failed", "no sound"), "no formula"
     as_json = json.loads(house.read(job_id, "summary.json"))
     assert [(row["file"], row["files"]) for row in as_json] == [("a.wav", ["a.txt"]), ("=b.wav", [])]
+
+
+def test_the_summary_tells_what_a_transcript_lacks(house):
+    job_id = house.submit(Kind.TRANSCRIPTS, TXT, [("a.wav", *WAV)])
+    house.run(job_id)
+    [child] = house.children(job_id)
+    warnings = (Warn("truncated", "breaks off at 3.1 s"), Warn("language", "hardly any speech"))
+    house.succeed(child.id, ("x.txt", "text/plain", b"x"), text="x", warnings=warnings)
+    house.run(job_id)
+    [row] = json.loads(house.read(job_id, "summary.json"))
+    assert row["warnings"] == "breaks off at 3.1 s; hardly any speech"
+    assert rows_of(house, job_id)["a.wav"]["warnings"] == row["warnings"]
+
+
+@pytest.mark.parametrize("first", ["=", "+", "-", "@", "\t", "\r", "\n"])
+def test_a_name_in_the_summary_is_no_formula(first):
+    content = summary_csv([{"file": f"{first}HYPERLINK(A1)"}]).decode("utf-8-sig")
+    [row] = csv.DictReader(io.StringIO(content, newline=""))
+    assert row["file"] == f"'{first}HYPERLINK(A1)"
 
 
 def damaged():
