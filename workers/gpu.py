@@ -33,20 +33,26 @@ def _handle() -> tuple[Any, Any] | None:
 def gpu_figures(device: str) -> dict[str, float]:
     """Return `gpu_memory_used_bytes`, `gpu_memory_total_bytes` and `gpu_utilization_ratio` of a `cuda` device.
 
-    The memory is that of the whole GPU, other processes' too. Empty for another device, without the library (it comes
-    with requirements-gpu.txt), or if the driver does not answer.
+    The memory is that of the whole GPU, other processes' too. A figure that the driver does not give (with MIG it gives
+    no utilisation) is missing; all are for another device, or without the library (requirements-gpu.txt brings it).
     """
     if not device.startswith("cuda") or (found := _handle()) is None:
         return {}
     library, handle = found
+    figures: dict[str, float] = {}
     try:
         memory = library.nvmlDeviceGetMemoryInfo(handle)
-        use = library.nvmlDeviceGetUtilizationRates(handle)
+        figures |= {"gpu_memory_used_bytes": memory.used, "gpu_memory_total_bytes": memory.total}
     except library.NVMLError as error:
-        log.warning("the GPU tells nothing: %s", error)
-        return {}
-    return {
-        "gpu_memory_used_bytes": memory.used,
-        "gpu_memory_total_bytes": memory.total,
-        "gpu_utilization_ratio": use.gpu / 100,
-    }
+        _warn_once("memory", str(error))
+    try:
+        figures["gpu_utilization_ratio"] = library.nvmlDeviceGetUtilizationRates(handle).gpu / 100
+    except library.NVMLError as error:
+        _warn_once("utilisation", str(error))
+    return figures
+
+
+@functools.cache
+def _warn_once(what: str, why: str) -> None:
+    """Warn of each reason once: the figures are asked for every two seconds."""
+    log.warning("the GPU does not tell its %s: %s", what, why)

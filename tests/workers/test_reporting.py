@@ -71,6 +71,7 @@ def nvml_of(monkeypatch):
         monkeypatch.setitem(sys.modules, "pynvml", library)
         monkeypatch.setattr(gpu.importlib.util, "find_spec", lambda _: object())
         gpu._handle.cache_clear()
+        gpu._warn_once.cache_clear()
         return library
 
     yield install
@@ -95,10 +96,25 @@ def test_without_a_gpu_nothing_is_said(nvml_of):
     assert gpu.gpu_figures("cuda") == {}
 
 
+def test_a_part_of_a_gpu_tells_its_memory_though_not_its_use(nvml_of, monkeypatch, caplog):
+    """With MIG the driver refuses to say how busy it is."""
+    library = nvml_of()
+
+    def refuse(_):
+        raise library.NVMLError("Not Supported")
+
+    monkeypatch.setattr(library, "nvmlDeviceGetUtilizationRates", refuse)
+    for _ in range(3):  # a report every two seconds
+        assert set(gpu.gpu_figures("cuda")) == {"gpu_memory_used_bytes", "gpu_memory_total_bytes"}
+    assert [record.getMessage() for record in caplog.records] == [
+        "the GPU does not tell its utilisation: Not Supported"
+    ]
+
+
 @pytest.mark.gpu
 def test_a_real_gpu_tells_its_memory():
     if shutil.which("nvidia-smi") is None:
         pytest.skip("no NVIDIA driver: the figures of a real GPU are not tested here")
     found = gpu.gpu_figures("cuda")
     assert 0 < found["gpu_memory_used_bytes"] <= found["gpu_memory_total_bytes"]
-    assert 0 <= found["gpu_utilization_ratio"] <= 1
+    assert 0 <= found.get("gpu_utilization_ratio", 0) <= 1, "missing with MIG"
