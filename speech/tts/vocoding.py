@@ -12,6 +12,7 @@ from torch import Tensor
 
 from speech.device import Device, cpu_has_bfloat16
 from speech.errors import DeviceError, SpeechError
+from speech.faults import is_fatal, is_out_of_memory
 from speech.tts import tensorrt
 from speech.tts.checkpoint import NetworkFiles
 from speech.tts.crew import Crew
@@ -131,11 +132,15 @@ def _tensorrt(
 ) -> tuple[WindowRunner | None, str]:
     try:
         return tensorrt.tensorrt_runner(generator, files, device, precision, WINDOW_FRAMES, WINDOW_ROWS), ""
-    except SpeechError as error:
-        if strict:
+    except Exception as error:
+        # After another CUDA error than a lack of memory PyTorch would fail too: this process cannot go on.
+        if strict or (is_fatal(error) and not is_out_of_memory(error)):
             raise
-        log.warning("TensorRT is not used for %s, PyTorch is: %s", files.config.parent, error.detail)
-        return None, error.detail
+        foreseen = isinstance(error, SpeechError)
+        # Libraries' messages may have many lines: the report takes the first one, the log all.
+        reason = str(error) if foreseen else f"{type(error).__name__}: {error}".partition("\n")[0]
+        log.warning("TensorRT is not used for %s, PyTorch is: %s", files.config.parent, reason, exc_info=not foreseen)
+        return None, reason
 
 
 def _dtype(precision: str, device: Device) -> torch.dtype:

@@ -152,6 +152,45 @@ def test_strict_refuses_and_auto_falls_back_with_a_reason(monkeypatch, caplog, v
     assert "PyTorch is" in caplog.text
 
 
+UNFORESEEN = [
+    NotADirectoryError(20, "Not a directory", "/cache/engines"),
+    torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB."),
+    torch.AcceleratorError("CUDA error: out of memory\nCompile with ..."),
+    RuntimeError("pybind: unable to load the plug-in\nin detail"),
+]
+
+
+@pytest.mark.parametrize("error", UNFORESEEN, ids=lambda one: type(one).__name__)
+def test_auto_falls_back_whatever_tensorrt_fails_by(monkeypatch, caplog, vocoder_named, tmp_path, error):
+    """Strict raises it as it is: a worker that ended by it, again and again, would speak nothing."""
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(tensorrt, "tensorrt_runner", fail)
+    generator = vocoder_named("hifigan_v1_16k").generator
+    with pytest.raises(type(error)):
+        vocoding._tensorrt(generator, NetworkFiles.of(tmp_path), GPU, "float16", strict=True)
+    runner, note = vocoding._tensorrt(generator, NetworkFiles.of(tmp_path), GPU, "float16", strict=False)
+    assert runner is None
+    assert note == f"{type(error).__name__}: {error}".splitlines()[0]
+    [record] = caplog.records
+    assert record.exc_info is not None, "nobody foresaw it: where it came from is in the log"
+
+
+def test_after_a_cuda_error_there_is_no_falling_back(monkeypatch, vocoder_named, tmp_path):
+    """PyTorch would work on the same lost context."""
+
+    def fail(*_):
+        raise torch.AcceleratorError("CUDA error: an illegal memory access was encountered")
+
+    monkeypatch.setattr(tensorrt, "tensorrt_runner", fail)
+    with pytest.raises(torch.AcceleratorError):
+        vocoding._tensorrt(
+            vocoder_named("hifigan_v1_16k").generator, NetworkFiles.of(tmp_path), GPU, "float16", strict=False
+        )
+
+
 def test_an_engine_for_a_precision_it_cannot_have_is_refused(vocoder_named):
     with pytest.raises(DeviceError, match="float32 or float16, not bfloat16"):
         tensorrt.engine_key(vocoder_named("hifigan_v1_16k").generator, GPU, "bfloat16", 464, 16)
