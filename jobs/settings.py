@@ -118,7 +118,7 @@ class Settings(BaseSettings):
     tts_batch_rows: int = Field(default=64, gt=0)
     """Most sentences of a TTS batch. On a CPU at most 16 for each thread: more gain little and keep others waiting."""
     stt_batch_rows: int = Field(default=16, gt=0)
-    """Most chunks (≤ 30 s) of an STT batch."""
+    """Most chunks (≤ 30 s) of an STT batch. On a CPU at most 8, with one thread 4."""
     linger_ms: float = Field(default=15, ge=0)
     """How long an idle engine waits for company for a unit, at most half of its last run; for a recording's 50 times as
     long, at most 1/32 of it. Too high: short jobs wait; too low: batches of one."""

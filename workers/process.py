@@ -127,7 +127,7 @@ class WorkerProcess:
                 from workers.recognizers import LINGER_SHARE, LINGER_TIMES, RecognizerEngine
 
                 recognizer = RecognizerEngine(settings, threads=self._arithmetic_threads)
-                rows = min(settings.stt_batch_rows, recognizer.good_rows)
+                rows = recognizer.good_rows()
                 listening = self._add_engine(
                     recognizer, sys.maxsize, rows, linger_times=LINGER_TIMES, linger_share=LINGER_SHARE
                 )

@@ -42,12 +42,12 @@ class RecognizerEngine:
         """What task threads prepare and assemble with; it needs no model in memory."""
         self._warmup_seconds = 0.0
 
-    @property
     def good_rows(self) -> int:
-        """Rows beyond which a batch only takes longer: on a CPU few, measured in bench/RESULTS.md."""
+        """Return the rows beyond which a batch only takes longer: on a CPU few, measured in bench/RESULTS.md."""
+        wanted = self._settings.stt_batch_rows
         if self._settings.device != "cpu":
-            return GOOD_ROWS["cuda"]
-        return GOOD_ROWS["cpu"] if self._threads > 1 else GOOD_ROWS["cpu"] // 2
+            return wanted
+        return min(wanted, GOOD_ROWS["cpu"] if self._threads > 1 else GOOD_ROWS["cpu"] // 2)
 
     def load(self) -> None:
         """Load the configured model and run one window of silence. Raises `ModelError` or `DeviceError`."""
