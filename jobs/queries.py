@@ -88,11 +88,6 @@ class Queries:
         jobs = self.get_many(ids[:limit])
         return Page(jobs, ids[limit - 1] if len(ids) > limit else None)
 
-    def child_ids(self, parent: str, status: Status | None = None) -> list[str]:
-        """Return the IDs of all children with a status, by index."""
-        found: list[str] = self.redis.zrange(f"{PREFIX}children:{parent}:{status or '*'}", 0, -1)
-        return found
-
     def count_children(self, parent: str) -> dict[str, int]:
         """Return `{total, queued, running, succeeded, failed, canceled}` without looking at the children."""
         with self.redis.pipeline(transaction=False) as pipe:

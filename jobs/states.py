@@ -33,16 +33,6 @@ MOVES: dict[Status, frozenset[Status]] = {
 }
 
 
-class IllegalMove(ValueError):
-    """A move that the transition table does not have."""
-
-
-def check_move(old: Status, new: Status) -> None:
-    """Raise `IllegalMove` unless a job may go from `old` to `new`."""
-    if new not in MOVES[old]:
-        raise IllegalMove(f"a job cannot go from {old} to {new}")
-
-
 class Kind(StrEnum):
     """What a job does."""
 
