@@ -176,7 +176,7 @@ class Ledger:
         return Renewal(answer["signals"] or {}, answer["urgent"] or {})
 
     def run_alone(self, claim: Claim) -> None:
-        """Note that the job has the process to itself; dying so twice condemns it. Raises `LeaseLost`."""
+        """Note that the job has the process to itself: a death counts against it from here on. Raises `LeaseLost`."""
         self._fenced("alone", claim)
 
     def await_turn(self, claim: Claim, *, awaiting: bool) -> None:
