@@ -10,6 +10,7 @@ with Client("http://127.0.0.1:8000") as client:
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
@@ -39,9 +40,9 @@ from app.schemas import (
 __all__ = ["ApiError", "AsyncClient", "Client", "File", "JobFailed", "JobObject", "Unreachable"]
 
 
-def _target(folder: Path | str, file: FileObject) -> Path:
+def _target(folder: Path | str, name: str) -> Path:
     """Return where a file of a result goes: below `folder`, whatever it is called."""
-    parts = [part for part in PurePosixPath(file.name).parts if part not in {"/", "..", "."}]
+    parts = [part for part in PurePosixPath(name).parts if part not in {"/", "..", "."}]
     target = Path(folder).joinpath(*parts)
     target.parent.mkdir(parents=True, exist_ok=True)
     return target
@@ -188,12 +189,12 @@ class Client(Connection):
         """Save all files of a finished job below a folder; returns their paths."""
         return [self.download(file, folder) for file in (job.output.files if job.output else [])]
 
-    def download(self, file: FileObject, folder: Path | str) -> Path:
-        """Save a file of a result below a folder, whole or not at all."""
-        target = _target(folder, file)
-        partial = target.with_name(target.name + ".part")
+    def download(self, file: FileObject, folder: Path | str, *, name: str | None = None) -> Path:
+        """Save a file of a result below a folder, whole or not at all, under its own name or the one given here."""
+        target = _target(folder, name or file.name)
+        partial = target.with_name(f".{uuid.uuid4().hex}.part")  # another process may be saving a file of this name
         try:
-            with self._http.stream("GET", file.url) as answer, partial.open("wb") as out:
+            with self._http.stream("GET", file.url) as answer, partial.open("xb") as out:
                 if answer.is_error:
                     answer.read()
                     raise calls.problem_of(answer)

@@ -79,17 +79,19 @@ def save(client: Client, options: Options, job: JobObject, output: Path | None, 
     if target.is_dir() or not target.suffix:
         saved = client.fetch(job, target)
     else:
-        saved = []
-        for number, file in enumerate(files):
-            path = client.download(file, target.parent)
-            wanted = target if number == 0 else target.with_suffix(path.suffix)
-            saved.append(path.replace(wanted))
+        names = [target.name, *(target.with_suffix(Path(file.name).suffix).name for file in files[1:])]
+        saved = [client.download(file, target.parent, name=name) for file, name in zip(files, names, strict=False)]
     if not options.as_json:
         for path in saved:
             click.echo(path)
 
 
+def missing(job: JobObject) -> int:
+    """Return how many children of a job have no result; it may succeed without them."""
+    return job.children.failed + job.children.canceled if job.children else 0
+
+
 def exit_if_some_failed(context: click.Context, jobs: list[JobObject], good: list[JobObject]) -> None:
-    """End with 1 unless all jobs succeeded."""
-    if len(good) < len(jobs):
+    """End with 1 unless all jobs succeeded, with all their children."""
+    if len(good) < len(jobs) or any(map(missing, good)):
         context.exit(FAILED)

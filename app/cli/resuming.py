@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
 import uuid
 import zipfile
 from collections.abc import Callable, Iterable
@@ -12,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.cli.results import missing
 from jobs.states import Status
 
 if TYPE_CHECKING:
@@ -34,17 +36,23 @@ def submitted_once(
     if job is None:
         return submit(key)
     click.echo(f"voxqueue: going on with job {job.id}", err=True)
-    broken = job.children is not None and job.children.failed + job.children.canceled > 0
-    if job.status in {Status.FAILED, Status.CANCELED} or (job.status.is_terminal and broken):
+    if job.status in {Status.FAILED, Status.CANCELED} or (job.status.is_terminal and missing(job)):
         return client.retry(job.id)
     return job
 
 
 def unpacked(client: Client, job: JobObject, archive: str, folder: Path) -> None:
-    """Unpack a file of a result into a folder."""
+    """Unpack a file of a result into a folder; each member appears there when it is whole."""
     file = next(file for file in job.output.files if file.name == archive) if job.output else None
-    if file is not None:
-        fetched = client.download(file, folder)
-        with zipfile.ZipFile(fetched) as members:
-            members.extractall(folder)  # leads nowhere else, whatever its members are called
-        fetched.unlink()
+    if file is None:
+        return
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as aside:
+        with zipfile.ZipFile(client.download(file, aside, name="archive")) as members:
+            members.extractall(Path(aside) / "members")  # leads nowhere else, whatever its members are called
+        for path in (Path(aside) / "members").rglob("*"):
+            target = folder / path.relative_to(Path(aside) / "members")
+            if path.is_dir():
+                target.mkdir(parents=True, exist_ok=True)
+            else:
+                path.replace(target)

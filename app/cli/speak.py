@@ -165,18 +165,23 @@ def book(
         for ended in good:
             if request["plan"] and not options.as_json:
                 _show_plan(client, ended)
-            if output or not request["plan"]:
+            if not request["plan"] or (output and not _is_one_file(output)):
                 for path in _save_book(client, ended, output or Path(file.stem)):
                     if not options.as_json:
                         click.echo(path)
         exit_if_some_failed(context, [job], good)
 
 
+def _is_one_file(output: Path) -> bool:
+    return output.suffix.lower() == ".m4b"
+
+
 def _save_book(client: Client, job: JobObject, output: Path) -> Iterator[Path]:
     """Save a book: as the one file that is asked for, or into a folder with all its chapters; yields the paths."""
     files = job.output.files if job.output else []
-    if output.suffix.lower() == ".m4b":
-        yield client.download(files[0], output.parent).replace(output)
+    if _is_one_file(output):
+        book = next(file for file in files if file.name.endswith(".m4b"))
+        yield client.download(book, output.parent, name=output.name)
         return
     yield from client.fetch(job, output)
     saved = {file.name for file in files}

@@ -36,6 +36,14 @@ def test_a_text_becomes_a_file(run, worker, tmp_path):
     assert result.stdout.split() == ["a.wav", "a.srt"]
 
 
+def test_a_file_under_the_servers_name_beside_the_output_stays(run, worker, tmp_path):
+    for name in ("speech.wav", "speech.srt"):
+        (tmp_path / name).write_text("mine")
+    assert run("tts", "你好。", "-o", "a.wav").stdout.split() == ["a.wav", "a.srt"]
+    assert (tmp_path / "a.wav").read_bytes() == b"RIFF" + "你好。".encode()
+    assert {(tmp_path / name).read_text() for name in ("speech.wav", "speech.srt")} == {"mine"}
+
+
 def test_a_text_may_come_through_a_pipe_and_the_sound_leave_by_one(run, worker):
     result = run("--quiet", "tts", "-", "-o", "-", input="管道。")
     assert result.exit_code == 0

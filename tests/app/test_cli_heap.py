@@ -13,7 +13,9 @@ import pytest
 from click.testing import CliRunner
 
 from app.cli import main
-from app.cli.heap import Journal, Row, collect
+from app.cli.heap import Heap, Recording, collect
+from app.cli.journal import Journal, Row
+from app.client import Client
 from tests.app.proxy import Proxy
 from tests.conftest import PATIENCE
 
@@ -164,9 +166,11 @@ def test_names_of_several_folders_do_not_meet(tmp_path):
         path = tmp_path / name
         path.parent.mkdir(parents=True)
         path.write_bytes(b"")
-    several = collect([tmp_path / "x", tmp_path / "y", tmp_path / "x" / "a.wav", tmp_path / "z" / "x" / "a.wav"])
+    several = collect(
+        [tmp_path / "x", tmp_path / "y", tmp_path / "x" / "a.wav", tmp_path / "z" / "x" / "a.wav"], tmp_path / "o"
+    )
     assert [one.name for one in several] == ["x/a.wav", "y/a.wav", "a.wav", "x/x/a.wav"]
-    assert [one.name for one in collect([tmp_path / "z"])] == ["x/a.wav"]
+    assert [one.name for one in collect([tmp_path / "z"], tmp_path / "o")] == ["x/a.wav"]
 
 
 def test_half_a_line_of_the_journal_costs_one_recording(tmp_path):
@@ -177,7 +181,7 @@ def test_half_a_line_of_the_journal_costs_one_recording(tmp_path):
     path.write_text(path.read_text()[:-10])
     Journal(tmp_path).add("k", Row("c", "succeeded"))
     found = Journal(tmp_path)
-    assert [bool(found.done("k", name)) for name in "abc"] == [True, False, True]
+    assert [bool(found.done("k", name, name)) for name in "abc"] == [True, False, True]
 
 
 LINES = b'{"custom_id": "x/one", "tts": {"text": "a"}}\nnonsense\n'
@@ -192,12 +196,15 @@ def test_a_batch_goes_on_with_its_job_and_saves_its_clips(run, environment, prox
     results = b'{"status": "succeeded"}\n{"status": "failed"}\n'
     files = [("results.jsonl", "application/jsonl", results), ("results.zip", "application/zip", clips.read_bytes())]
     server_hand.succeed(first["id"], files)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "results.zip").write_text("mine")
     result = run("batch", "b.jsonl", "-o", "out")
     assert result.exit_code == 1
     assert f"going on with job {first['id']}" in result.stderr
     assert "1 lines have no result" in result.stderr
     assert (tmp_path / "out" / "x" / "one.wav").read_bytes() == b"RIFF"
-    assert not (tmp_path / "out" / "results.zip").exists()
+    assert (tmp_path / "out" / "results.zip").read_text() == "mine"
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["results.jsonl", "results.zip", "x"]
     assert created(redis) == 1
     again = json.loads(run("--json", "batch", "b.jsonl", "--no-wait", "--fresh").stdout)
     assert again["id"] != first["id"]
@@ -212,9 +219,11 @@ def test_a_book_goes_on_with_its_job_instead_of_from_zero(run, environment, redi
     assert f"going on with job {first['id']}" in again.stderr
     assert json.loads(again.stdout)["status"] == "queued", "what failed is tried once more"
     server_hand.succeed(first["id"], [("书.m4b", "audio/mp4", b"M4B")])
-    result = run(*book, "-o", "out/book.m4b")
+    (tmp_path / "书.m4b").write_bytes(b"another book of this title")
+    result = run(*book, "-o", "book.m4b")
     assert result.exit_code == 0, result.output
-    assert (tmp_path / "out" / "book.m4b").read_bytes() == b"M4B"
+    assert (tmp_path / "book.m4b").read_bytes() == b"M4B"
+    assert (tmp_path / "书.m4b").read_bytes() == b"another book of this title"
     assert created(redis) == 1
     others = [("--voice", "demo"), ("--plan",), ("--plan",), ("--fresh",)]
     for number, other in enumerate(others, 2):

@@ -1,6 +1,8 @@
 """The Python client against the real server."""
 
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
 
 import httpx
@@ -8,7 +10,8 @@ import pytest
 
 from app.calls import form_fields
 from app.client import ApiError, AsyncClient, Client, JobFailed, Unreachable
-from tests.conftest import free_port
+from app.schemas import FileObject
+from tests.conftest import PATIENCE, free_port
 from tests.loops import run
 
 
@@ -136,8 +139,6 @@ def test_the_key_and_the_address_come_from_the_environment(monkeypatch):
 
 @pytest.mark.parametrize("name", ["../../evil", "/etc/evil", "a/../../evil"])
 def test_a_file_stays_in_its_folder_whatever_the_server_calls_it(tmp_path, name):
-    from app.schemas import FileObject
-
     def answer(_):
         return httpx.Response(200, content=b"x")
 
@@ -149,8 +150,6 @@ def test_a_file_stays_in_its_folder_whatever_the_server_calls_it(tmp_path, name)
 
 
 def test_a_download_that_breaks_leaves_nothing(tmp_path):
-    from app.schemas import FileObject
-
     def answer(_):
         def broken():
             yield b"half"
@@ -161,6 +160,32 @@ def test_a_download_that_breaks_leaves_nothing(tmp_path):
     with Client("http://x", transport=httpx.MockTransport(answer)) as client, pytest.raises(Unreachable):
         client.download(FileObject(name="a", media_type="a/b", bytes=1, url="/f"), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_two_downloads_of_one_name_at_once_do_not_mix(tmp_path):
+    """A folder may be where several programs save books without a title."""
+    began, over = threading.Event(), threading.Event()
+
+    def answer(request):
+        def slowly():
+            yield b"slow "
+            began.set()
+            assert over.wait(PATIENCE)
+            yield b"book"
+
+        return httpx.Response(200, content=slowly() if request.url.path == "/slow" else b"another, longer book")
+
+    def save(url):
+        with Client("http://x", transport=httpx.MockTransport(answer)) as client:
+            return client.download(FileObject(name="book.m4b", media_type="a/b", bytes=1, url=url), tmp_path)
+
+    with ThreadPoolExecutor(1) as threads:
+        slow = threads.submit(save, "/slow")
+        assert began.wait(PATIENCE)
+        assert save("/fast").read_bytes() == b"another, longer book"
+        over.set()
+        assert slow.result().read_bytes() == b"slow book"
+    assert [path.name for path in tmp_path.iterdir()] == ["book.m4b"]
 
 
 def test_form_fields_are_what_the_server_reads():
