@@ -1,4 +1,4 @@
-"""Waiting for a job on behalf of a client that is on the line; one that hangs up cancels its job."""
+"""Waiting for a job on behalf of a client that is on the line; one that hangs up for good cancels its job."""
 
 from __future__ import annotations
 
@@ -34,12 +34,15 @@ class Caller:
     owner: str | None
     connection: Any
     """The socket, where the web server tells it."""
+    may_return: bool
+    """Whether it gave its request an `Idempotency-Key`: then it, or another one, may come back for the same job."""
 
     @classmethod
     def of_request(cls) -> Self:
         """Return the caller of this request."""
         services().announcements.start()
-        return cls(services(), identity().sees, request.environ.get("gunicorn.socket"))
+        connection = request.environ.get("gunicorn.socket")
+        return cls(services(), identity().sees, connection, "Idempotency-Key" in request.headers)
 
     def looks(self, job_id: str, *, cancel: bool = True) -> Generator[Job]:
         """Yield the job every `LOOK_SECONDS` and when it has ended; cancel it if the iteration is left before."""
@@ -69,7 +72,9 @@ class Caller:
         raise AssertionError("the looks end with the job")
 
     def cancel(self, job_id: str) -> None:
-        """Cancel the job if it has not ended."""
+        """Cancel the job if it has not ended and nobody may return for it."""
+        if self.may_return:
+            return
         with contextlib.suppress(JobsError, RedisError):
             self.services.broker.send(self.services.ledger.cancel(job_id))
 

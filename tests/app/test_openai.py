@@ -13,6 +13,7 @@ import openai
 import pytest
 
 from app.playing import STREAMED
+from app.waiting import Caller
 from jobs.record import Output
 from jobs.remote_files import store_of
 from jobs.settings import Settings
@@ -207,6 +208,15 @@ def test_a_client_that_hangs_up_cancels_its_job(server, redis, ask_jobs, stream)
     while ask_jobs()[0]["status"] != "canceled":
         assert time.monotonic() < end
         time.sleep(0.05)
+
+
+def test_a_client_that_gave_a_key_may_come_back_for_its_job(app, client):
+    job = client.post("/v1/tts", json={"text": "你好。"}).json["id"]
+    for headers, status in [({"Idempotency-Key": "one"}, "queued"), ({}, "canceled")]:
+        with app.test_request_context(headers=headers):
+            app.preprocess_request()
+            Caller.of_request().cancel(job)
+        assert client.get(f"/v1/jobs/{job}").json["status"] == status
 
 
 class Sentences:
