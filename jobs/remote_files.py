@@ -34,12 +34,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
 
 
 class RedisStore:
-    """Blobs as fields of one Redis hash per job, each up to a cap; they expire by themselves after `ttl_seconds`."""
+    """Blobs as fields of one Redis hash per job, each up to a cap.
 
-    def __init__(self, redis: RedisClient, *, max_blob_bytes: int, ttl_seconds: int) -> None:
+    None expires by itself: a job may wait for longer than any time to live. They go as files on a disk do.
+    """
+
+    def __init__(self, redis: RedisClient, *, max_blob_bytes: int) -> None:
         self._redis = redis
         self._max_blob_bytes = max_blob_bytes
-        self._ttl = ttl_seconds
 
     @staticmethod
     def _key(job_id: str) -> str:
@@ -57,10 +59,8 @@ class RedisStore:
                 "use VOXQUEUE_RESULTS=disk",
             )
         digest = hashlib.sha256(data).hexdigest()
-        with _redis_errors(), self._redis.pipeline() as pipe:
-            pipe.hset(self._key(job_id), digest, data)
-            pipe.expire(self._key(job_id), self._ttl)
-            pipe.execute()
+        with _redis_errors():
+            self._redis.hset(self._key(job_id), digest, data)
         return Blob(digest, len(data), name, media_type)
 
     def open(self, job_id: str, blob: Blob) -> IO[bytes]:
@@ -301,5 +301,5 @@ def store_of(settings: Settings, redis_bytes: RedisClient | None = None) -> Stor
         return DiskStore(settings.blobs_dir)
     if settings.results == "redis":
         client = redis_bytes or connect(settings.redis_url, decode=False)
-        return RedisStore(client, max_blob_bytes=settings.redis_blob_bytes, ttl_seconds=2 * settings.ttl_seconds)
+        return RedisStore(client, max_blob_bytes=settings.redis_blob_bytes)
     return FsspecStore(settings.results)

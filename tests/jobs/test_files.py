@@ -33,7 +33,7 @@ def store(request, tmp_path, redis_url):
         case "disk":
             return DiskStore(tmp_path / "jobs")
         case "redis":
-            return RedisStore(connect(redis_url, decode=False), max_blob_bytes=10_000_000, ttl_seconds=100)
+            return RedisStore(connect(redis_url, decode=False), max_blob_bytes=10_000_000)
         case "memory":
             return FsspecStore(f"memory://{new_id()}")
         case "s3":
@@ -281,17 +281,20 @@ class TestScratch:
 
 class TestRedis:
     def test_over_its_own_cap(self, redis_url):
-        store = RedisStore(connect(redis_url, decode=False), max_blob_bytes=10, ttl_seconds=100)
+        store = RedisStore(connect(redis_url, decode=False), max_blob_bytes=10)
         with pytest.raises(StoreError, match="VOXQUEUE_REDIS_BLOB_BYTES=10"):
             store.put(new_id(), bytes(11))
 
-    def test_blobs_fade(self, redis, redis_url):
-        store = RedisStore(connect(redis_url, decode=False), max_blob_bytes=10, ttl_seconds=100)
+    def test_blobs_of_a_job_that_waits_stay_until_they_are_removed(self, redis, redis_url):
+        store = RedisStore(connect(redis_url, decode=False), max_blob_bytes=10)
         store.put(job_id := new_id(), b"x")
-        assert 0 < redis.ttl(f"vq:blobs:{job_id}") <= 100
+        assert redis.ttl(f"vq:blobs:{job_id}") == -1
+        assert list(store.job_ids()) == [job_id], "the sweeps for orphans see it"
+        store.remove_job(job_id)
+        assert redis.keys("vq:blobs:*") == []
 
     def test_redis_away(self):
-        store = RedisStore(connect("redis://127.0.0.1:1", retries=0), max_blob_bytes=10, ttl_seconds=100)
+        store = RedisStore(connect("redis://127.0.0.1:1", retries=0), max_blob_bytes=10)
         with pytest.raises(StoreError, match="Redis failed"):
             store.put(new_id(), b"x")
 
