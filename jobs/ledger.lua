@@ -22,7 +22,7 @@
 --   expiry              zset    terminal jobs by the time when the record and its files go
 --   orphaned            set     erased parents whose children are still to be erased
 --   trash               set     IDs whose record is gone and whose files are still to be removed
---   idem:OWNER:KEY      string  an idempotency key's job and fingerprint
+--   idem:OWNER:KEY      hash    an idempotency key's job and fingerprint; goes with the record
 --   held                set     queue:NAME, kind:NAME and owner:NAME that an operator holds
 --   draining            set     what of `held` is taken from its workers, too
 --   parked              set     what of `held` has jobs put aside
@@ -222,13 +222,17 @@ local function observe(kind, name, seconds)
   figure(kind, name .. '_sum', seconds)
 end
 
+-- A job that is retried ends more than once: it has waited for its first start once, and each end adds what ran since
+-- the one before (`counted`).
 local function count_end(id, status, now, output, error)
-  local kind, asked, started, running, characters, seconds =
-    fields(id, 'kind', 'created', 'started', 'running_ms', 'characters', 'seconds')
+  local kind, asked, started, running, counted, characters, seconds =
+    fields(id, 'kind', 'created', 'started', 'running_ms', 'counted', 'characters', 'seconds')
   figure(kind, 'ended:' .. status, 1)
   if status == 'failed' then figure(kind, 'error:' .. cjson.decode(error).type, 1) end
-  observe(kind, 'wait', (tonumber(started ~= '' and started or now) - tonumber(asked)) / 1000)
-  if started ~= '' then observe(kind, 'run', tonumber(running) / 1000) end
+  if not counted then observe(kind, 'wait', (tonumber(started ~= '' and started or now) - tonumber(asked)) / 1000) end
+  local ran = tonumber(running) - tonumber(counted or 0)
+  if ran > 0 or (started ~= '' and not counted) then observe(kind, 'run', ran / 1000) end
+  set(id, 'counted', running)
   if status ~= 'succeeded' then return end
   figure(kind, 'characters', tonumber(characters or 0))
   figure(kind, 'seconds', tonumber(seconds or 0))
@@ -384,7 +388,6 @@ function ledger.submit(a)
   if a.total > 0 then add_progress(a.id, 0, a.total) end
   if idem then
     redis.call('HSET', idem, 'id', a.id, 'fingerprint', a.fingerprint)
-    redis.call('PEXPIRE', idem, int(a.ttl_ms))
     set(a.id, 'idem', idem)
   end
   local delivery = enqueue(a.id, false)

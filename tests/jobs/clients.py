@@ -55,7 +55,7 @@ class Clients(Reference):
         self.submitted += 1
         new = self.desk.new(
             id=f"{self.submitted:026d}", owner=owner, priority=priority, phase=phase, kind=kind, queue=queue,
-            characters=10 * priority, seconds=priority,
+            characters=10 * priority, seconds=priority, idempotency_key=str(self.submitted),
         )  # fmt: skip
         limits = Limits(queued=MOST_QUEUED, characters=MOST_CHARACTERS)
         if self.too_many(new, limits):

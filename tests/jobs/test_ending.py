@@ -99,6 +99,26 @@ class TestRetry:
         job = desk.job(claim.id)
         assert (job.deaths, job.alone) == (0, False)
 
+    def test_its_waiting_and_running_are_counted_once(self, desk, redis):
+        def seconds(what):
+            figures = redis.hgetall("vq:figures:tts")
+            times = sum(int(count) for name, count in figures.items() if name.startswith(f"{what}:"))
+            return times, round(float(figures[f"{what}_sum"]) / 1000)
+
+        def run_for(claim, seconds):
+            redis.hincrby(f"vq:job:{claim.id}", "begun", -1000 * seconds)
+            desk.fail(claim)
+
+        job_id = desk.submit()
+        redis.hincrby(f"vq:job:{job_id}", "created", -3_000_000)
+        run_for(desk.claim(job_id), 1000)
+        desk.retry(job_id)
+        run_for(desk.claim(job_id), 4000)
+        assert (seconds("wait"), seconds("run")) == ((1, 3), (2, 5))
+        desk.retry(job_id)
+        desk.cancel(job_id)
+        assert (seconds("wait"), seconds("run")) == ((1, 3), (2, 5)), "it did not run again"
+
     def test_the_deadline_and_the_waiting_count_from_the_retry_on(self, desk, redis):
         claim = desk.start(timeout_seconds=10)
         desk.fail(claim)
