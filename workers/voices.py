@@ -123,7 +123,9 @@ class VoiceEngine:
         empty_cuda_cache()
 
     def trim(self) -> None:
-        """Give unused device memory back after running out of it."""
+        """Give unused device memory back after running out of it, captured graphs first."""
+        for voice in self._voices.values():
+            voice.trim()
         empty_cuda_cache()
 
     def cost(self, payload: Row) -> int:

@@ -106,6 +106,9 @@ class BufferSource:
         """Return buffers for at least so many rows and ring places, with finite numbers in them."""
         return Buffers(decoder, max(rows, LEAST_ROWS), ring)
 
+    def trim(self) -> None:
+        """Forget the buffers that are kept for later runs; none here. Call it between two runs only."""
+
 
 class Decoding:
     """A run of the decoder over any number of rows, at most ``slots`` at a time."""

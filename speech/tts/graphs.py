@@ -64,3 +64,7 @@ class GraphedSource(BufferSource):
         if key not in self._kept:
             self._kept[key] = GraphedBuffers(decoder, *key)
         return self._kept[key]
+
+    def trim(self) -> None:
+        """Forget all captured buffers: a graph's private memory is given back with the graph only."""
+        self._kept.clear()

@@ -241,6 +241,11 @@ class Voice:
         symbols, speed = (line.symbols, line.speed) if isinstance(line, Line) else (line, 1.0)
         return max(1, round(symbols.count("{") * self._frames_per_symbol / speed))
 
+    def trim(self) -> None:
+        """Let go of device memory kept for later batches, on the thread that uses the voice; it is made anew."""
+        if self._acoustic is not None:
+            self._acoustic.buffer_source.trim()
+
     def _speak(self, lines: Sequence[AcousticInput]) -> list[Spoken]:
         acoustic, slots = self._needed_acoustic(), SLOTS[self._device.kind]
         parts = share_out([len(line.ids) for line in lines], min(self._crew.count, -(-len(lines) // ROWS_WORTH_A_CORE)))

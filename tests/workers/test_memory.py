@@ -1,15 +1,22 @@
 """What a process may take of its GPU."""
 
+import gc
 import os
 import re
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from app.stack import procfile
+from jobs.settings import Settings
+from speech.tts import graphs
+from speech.tts.decoding import Buffers
 from workers.recognizers import weights_limit
+from workers.voices import WARM_UP_SYMBOLS, VoiceEngine
 
 ROOT = Path(__file__).parents[2]
 GIB = 2**30
@@ -46,6 +53,30 @@ def test_what_an_engine_let_go_goes_back_to_the_kernel_when_it_is_unloaded():
     kept, left = map(int, done.stdout.split())
     assert kept > 400_000_000, "it is kept for the next batch"
     assert left < kept - 300_000_000
+
+
+def test_what_decoder_graphs_hold_goes_back_after_running_out_of_memory(monkeypatch):
+    """Emptying PyTorch's cache would not do: a graph's memory is its own. A CPU captures none: buffers stand in."""
+    made = []
+
+    def buffers(*size):
+        kept = Buffers(*size)
+        made.append(weakref.ref(kept))
+        return kept
+
+    monkeypatch.setattr(graphs, "GraphedBuffers", buffers)
+    engine = VoiceEngine(Settings(tts_voice="demo", device="cpu"))
+    engine.load()
+    [voice] = engine._voices.values()
+    voice._acoustic.buffer_source = graphs.GraphedSource()
+    before = voice.render([WARM_UP_SYMBOLS])
+    assert made
+    assert all(kept() is not None for kept in made), "for the next batch"
+    engine.trim()
+    gc.collect()
+    assert all(kept() is None for kept in made)
+    after = voice.render([WARM_UP_SYMBOLS])
+    assert np.array_equal(before[0].durations, after[0].durations)
 
 
 def test_a_recogniser_on_a_cpu_loads_and_unloads_without_pytorch():

@@ -34,6 +34,21 @@ def test_graphs_decode_what_the_cpu_decodes(acoustic, difference):
             assert difference(spoken.mel.cpu(), acoustic.array(number, "post_mel")) < 1e-3
 
 
+def test_graphs_are_given_back(acoustic_named):
+    from speech.tts.acoustic import load_acoustic
+
+    case = acoustic_named("sambert_plain_16k")
+    model = load_acoustic(case.model.config.file.parent).to("cuda")
+    model.buffer_source = GraphedSource()
+    model.together = PADDED
+    model(case.inputs(), 8)
+    torch.cuda.empty_cache()
+    kept = torch.cuda.memory_reserved()
+    model.buffer_source.trim()
+    torch.cuda.empty_cache()
+    assert torch.cuda.memory_reserved() < kept
+
+
 def test_the_demo_voice_speaks_alike():
     lines = [" ".join([LINE] * times) for times in (1, 5, 2)]
     usual, fast = Voice.load("demo"), Voice.load("demo", device="cuda", precision="float16")
