@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import lzma
 import posixpath
+import re
 import struct
+import unicodedata
 import zipfile
 import zlib
 from pathlib import Path
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from speech.books.errors import BookError
 
@@ -16,6 +18,10 @@ MAX_ENTRIES = 50_000
 MAX_ENTRY_BYTES = 32 * 2**20
 MAX_TOTAL_BYTES = 256 * 2**20
 """What may be read of one archive, unpacked; pictures other than the cover are never read."""
+_ELSEWHERE = re.compile(
+    r"//|[a-z][a-z0-9+.-]*://|(?:about|blob|data|file|ftp|https?|javascript|mailto|tel|urn):", re.IGNORECASE
+)
+"""How references out of the archive begin; ``ch:1.xhtml`` is the name of a page."""
 
 
 class Archive:
@@ -33,7 +39,8 @@ class Archive:
             self.close()
             raise BookError(f"the archive holds {len(entries)} files; the limit is {MAX_ENTRIES}", code="book_too_big")
         self._entries = {info.filename: info for info in entries}
-        self._folded = {name.casefold(): name for name in self._entries}
+        quoted = {_folded(unquote(name)): name for name in self._entries}  # some tools quote the names in the zip, too
+        self._folded = quoted | {_folded(name): name for name in self._entries}
         self._left = MAX_TOTAL_BYTES
 
     @property
@@ -42,10 +49,10 @@ class Archive:
         return list(self._entries)
 
     def find(self, name: str) -> str | None:
-        """Return the entry of that name, taking other case for the same; None if there is none."""
+        """Return the entry of that name, whatever its case, Unicode composition or quoting; None if there is none."""
         if name in self._entries:
             return name
-        return self._folded.get(name.casefold())
+        return self._folded.get(_folded(name))
 
     def read(self, name: str) -> bytes:
         """Return the bytes of an entry.
@@ -97,14 +104,16 @@ class Archive:
 
 def resolve(base: str, reference: str) -> tuple[str, str] | None:
     """Resolve a reference found in entry ``base`` to (entry name, fragment); None if it leads out of the archive."""
-    try:
-        parts = urlsplit(reference.strip())
-    except ValueError:
+    reference = reference.strip()
+    if _ELSEWHERE.match(reference):
         return None
-    if parts.scheme or parts.netloc:
-        return None
-    path = unquote(parts.path)
+    address, _, fragment = reference.partition("#")
+    path = unquote(address.partition("?")[0])
     name = posixpath.normpath(posixpath.join(posixpath.dirname(base), path)) if path else base
     if name.startswith(("/", "../")) or name == ".." or "\\" in name:
         return None
-    return name, unquote(parts.fragment)
+    return name, unquote(fragment)
+
+
+def _folded(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()

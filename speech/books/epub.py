@@ -5,7 +5,7 @@ from __future__ import annotations
 import posixpath
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from speech.books.archive import Archive, resolve
@@ -90,7 +90,8 @@ def _package(archive: Archive) -> _Package:
             _warn_outside(facts, item.get("href") or "")
             continue
         properties = frozenset((item.get("properties") or "").split())
-        items[item.get("id") or target[0]] = _Item(target[0], item.get("media-type") or "", properties)
+        page = archive.find(target[0]) or target[0]
+        items[item.get("id") or target[0]] = _Item(page, item.get("media-type") or "", properties)
     spine_element = next(root.iter("{*}spine"), None)
     spine, hidden = _spine(spine_element, items)
     if hidden:
@@ -174,7 +175,7 @@ def _contents(archive: Archive, package: _Package) -> list[Entry]:
         if error.code != "not_a_book":
             raise
         package.facts.warnings.append(Warned("bad_contents", f"the table of contents is not used: {error}"))
-    return entries
+    return [replace(entry, page=entry.page and (archive.find(entry.page) or entry.page)) for entry in entries]
 
 
 def _pages(archive: Archive, package: _Package) -> dict[str, Page]:

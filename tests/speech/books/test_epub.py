@@ -271,6 +271,35 @@ def test_nothing_outside_of_the_archive_is_read(epub, tmp_path):
     assert codes(book).count("outside_reference") == 4
 
 
+@pytest.mark.parametrize(
+    ("entry", "href"),
+    [
+        ("a%20b.xhtml", "a%20b.xhtml"),
+        ("cafe\u0301.xhtml", "caf\u00e9.xhtml"),
+        ("cafe\u0301.xhtml", "caf%C3%A9.xhtml"),
+        ("ch:1.xhtml", "ch:1.xhtml"),
+        ("Ch9.xhtml", "ch9.XHTML?x=1"),
+        ("c#1.xhtml", "c%231.xhtml"),
+    ],
+)
+def test_pages_with_odd_names_are_read_under_their_title_of_the_contents(epub, entry, href):
+    pages = {href: "<p>甲。</p>", "c2.xhtml": "<p>乙。</p>"}
+    contents = [("第一章", href.upper() if "%" not in href else href, ()), ("第二章", "c2.xhtml", ())]
+    path = epub(pages, contents=contents)
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(path.with_name("odd.epub"), "w") as new:
+        for name in old.namelist():
+            new.writestr(f"OEBPS/{entry}" if name == f"OEBPS/{href}" else name, old.read(name))
+    book = read_book(path.with_name("odd.epub"))
+    assert titles(book) == ["第一章", "第二章"]
+    assert texts(book) == [["甲。"], ["乙。"]]
+    assert codes(book) == []
+
+
+def test_a_name_that_is_there_goes_before_one_that_is_like_it(epub):
+    path = epub({"a%20b.xhtml": "<p>像。</p>"}, extra_files={"OEBPS/a b.xhtml": xhtml("<p>是。</p>")})
+    assert texts(read_book(path)) == [["是。"]]
+
+
 def test_an_encrypted_book_says_so_but_obfuscated_fonts_do_no_harm(epub):
     def encryption(algorithm, uri):
         return (
