@@ -18,7 +18,7 @@ import math
 import threading
 import traceback
 from collections.abc import Callable
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from typing import Generic, TypeVar
 
 from jobs.tracing import batched
@@ -142,16 +142,6 @@ class BatchScheduler(Generic[P, R]):
         future.add_done_callback(lambda future: self._on_done(unit, future))
         return future
 
-    def cancel_job(self, job: str) -> int:
-        """Cancel the units of a job that still wait, and say how many; those in the running batch end normally."""
-        with self._changed:
-            units = [(unit, unit.future) for unit in self._room if unit.job == job]
-        return sum(future.cancel() or self._cancel_started(unit) for unit, future in units)
-
-    def beat(self) -> None:
-        """Note progress from within a long engine run (an engine build, say), for the watchdog's sake."""
-        self._last_progress = self._clock.now()
-
     def pulse(self) -> Pulse:
         """Say whether there is work and when something was last done, without a lock: for the watchdog."""
         return Pulse(self._state, bool(self._room) or self._running_since is not None, self._last_progress)
@@ -264,7 +254,7 @@ class BatchScheduler(Generic[P, R]):
             del self._in_hand[unit]
             unit.end(result)
             if attempt.streams and attempt.left:
-                self.beat()
+                self._last_progress = self._clock.now()
                 attempt.aside += self._let_pass(min(unit.priority for unit in attempt.left))
                 self._running_since = attempt.began
                 if self._dropping:
@@ -374,23 +364,13 @@ class BatchScheduler(Generic[P, R]):
 
     def _on_done(self, unit: Unit[P, R], future: "Future[R]") -> None:
         """Let go of a unit whose owner cancelled it while it waited, and wake who waits for its future."""
-        if future.cancelled() and self._withdraw(unit):
-            future.set_running_or_notify_cancel()
-            unit.close()
-
-    def _cancel_started(self, unit: Unit[P, R]) -> bool:
-        """Cancel a unit that waits again after running out of memory: its future counts as running."""
-        withdrawn = self._withdraw(unit)
-        if withdrawn:
-            unit.end(CancelledError())
-        return withdrawn
-
-    def _withdraw(self, unit: Unit[P, R]) -> bool:
-        """Take a unit out of the room; False if it does not wait any more."""
+        if not future.cancelled():
+            return
         with self._changed:
             if not unit.waiting:
-                return False
+                return
             self._room.throw_out(unit)
             self._meter.cancelled += 1
             self._changed.notify_all()
-            return True
+        future.set_running_or_notify_cancel()
+        unit.close()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import CancelledError, Future
+from concurrent.futures import Future
 from typing import TypeVar
 
 from workers.batching import BatchScheduler
@@ -95,5 +95,5 @@ def _keep_running_ones(pending: dict[str, Future[R]], done: Done[R], on_done: Ca
             continue
         name, future = finished
         del pending[name]
-        if not future.cancelled() and not isinstance(future.exception(), CancelledError | DeadlinePassed):
+        if not future.cancelled() and not isinstance(future.exception(), DeadlinePassed):
             on_done(name, future)

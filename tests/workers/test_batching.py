@@ -140,9 +140,7 @@ def test_cancelled_units_never_run(scheduler_of, dummy_engine):
     assert engine.entered.acquire(timeout=PATIENCE)
     book = [scheduler.submit(100 + n, job="book") for n in range(20)]
     other = [scheduler.submit(200 + n, job="other") for n in range(20)]
-    assert all(future.cancel() for future in other[:10])
-    assert scheduler.cancel_job("book") == 20
-    assert scheduler.cancel_job("book") == 0
+    assert all(future.cancel() for future in book + other[:10])
     engine.open.set()
     assert results([first, *other[10:]]) == [-1, *(-200 - n for n in range(10, 20))]
     assert all(future.cancelled() for future in book + other[:10])
@@ -254,8 +252,6 @@ def test_progress_is_counted_from_the_arrival_of_work_after_idleness(scheduler_o
     assert stats.running_since == stats.last_progress == clock.now()
     clock.time += 100
     assert scheduler.stats().last_progress == clock.now() - 100
-    scheduler.beat()
-    assert scheduler.stats().last_progress == clock.now()
 
 
 def test_a_unit_without_a_cost_is_refused(scheduler_of, dummy_engine):
@@ -277,7 +273,10 @@ def test_many_threads_submit_and_cancel_and_nothing_is_lost_or_doubled(scheduler
             if n % 7 == 0:
                 future.cancel()
         if number % 4 == 3:
-            scheduler.cancel_job(f"job {number}")
+            with lock:
+                mine = [future for payload, future in futures.items() if payload // 10_000_000 == number]
+            for future in mine:
+                future.cancel()
 
     threads = [threading.Thread(target=client, args=(number,)) for number in range(8)]
     for thread in threads:

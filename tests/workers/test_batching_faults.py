@@ -4,7 +4,6 @@ import gc
 import math
 import threading
 import weakref
-from concurrent.futures import CancelledError
 
 import pytest
 from hypothesis import given, settings
@@ -86,28 +85,6 @@ def test_the_limits_recover_after_a_greedy_unit(scheduler_of, dummy_engine):
         if scheduler.stats().max_rows == 16:
             break
     assert scheduler.stats().max_rows == 16
-
-
-def test_units_waiting_again_after_out_of_memory_can_be_cancelled(scheduler_of, dummy_engine):
-    engine = dummy_engine(memory=700)
-    scheduler = scheduler_of(engine, max_rows=16)
-    cancelled = []
-    engine.trim = lambda: None
-    plain = engine.run
-
-    def run(payloads):
-        if len(payloads) == 4:  # the others wait again by now
-            cancelled.append(scheduler.cancel_job("job 1"))
-        return plain(payloads)
-
-    engine.run = run
-    futures = all_waiting(scheduler, engine, [100] * 16)
-    found = outcomes([f for f in futures if not f.cancelled()])
-    assert cancelled[0] == 12
-    assert found.count(-100) == 4
-    assert found.count(CancelledError) == 12
-    assert scheduler.stats().cancelled == 12
-    assert scheduler.stats().waiting == {}
 
 
 def test_an_engine_that_never_has_memory_again_is_broken(scheduler_of, dummy_engine):
