@@ -588,14 +588,14 @@ local function requeue_ended(id, now)
   return delivery
 end
 
--- A parent that had ended runs again.
-local function reopen(id, phase, now)
+-- A parent that had ended runs again, for its broken children.
+local function reopen(id, now)
   redis.call('ZREM', P .. 'expiry', id)
   redis.call('ZREM', P .. 'webhooks', id)
   local idle, finished = fields(id, 'idle_ms', 'finished')
   move(id, 'running', now)
   forgive(id)
-  set(id, 'cancel', '0', 'error', '', 'finished', '', 'expires', '', 'calls', '0', 'phase', phase,
+  set(id, 'cancel', '0', 'error', '', 'finished', '', 'expires', '', 'calls', '0', 'phase', 'retrying',
     'asked', now, 'idle_ms', tonumber(idle or 0) + math.max(0, now - tonumber(finished)))
   announce(id)
 end
@@ -634,12 +634,11 @@ function ledger.retry(a)
     return { outcome = 'refused', status = status }
   end
   local now = now_ms()
-  if parent ~= '' then -- its parent waits for it once more
+  if parent ~= '' then -- its parent waits for it
     local parents_status, parents_phase = fields(parent, 'status', 'phase')
     if not parents_status then return { outcome = 'gone' } end
-    if parents_phase == 'assembling' and not TERMINAL[parents_status] then return { outcome = 'assembling' } end
-    if parents_phase == 'planning' and TERMINAL[parents_status] then return { outcome = 'unplanned' } end
-    if TERMINAL[parents_status] then reopen(parent, 'waiting', now) end
+    if TERMINAL[parents_status] then return { outcome = 'over' } end
+    if parents_phase == 'assembling' then return { outcome = 'assembling' } end
     local delivery = requeue_ended(a.id, now)
     announce(parent)
     return { outcome = 'again', delivery = delivery }
@@ -650,7 +649,7 @@ function ledger.retry(a)
     if phase ~= '' then set(a.id, 'phase', 'planning') end
     return { outcome = 'again', delivery = requeue_ended(a.id, now) }
   end
-  reopen(a.id, 'retrying', now)
+  reopen(a.id, now)
   redis.call('ZADD', P .. 'leases', int(now + a.lease_ms), a.id)
   return { outcome = 'again', more = true }
 end

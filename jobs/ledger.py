@@ -259,7 +259,7 @@ class Ledger:
     def retry(self, job_id: str, send: Callable[[Sequence[Delivery]], None]) -> None:
         """Queue a failed or canceled job (or a parent's failed children) again; `send` gets the deliveries.
 
-        A child may be retried by itself; a parent that had ended then waits for it and assembles its result anew.
+        A child may be retried by itself while its parent waits; one whose parent has ended is retried with that.
         Raises `NotFound` or `Conflict`.
         """
         answer = self._call("retry", id=job_id, lease_ms=self._lease_ms)
@@ -294,10 +294,8 @@ class Ledger:
                 raise Conflict("is_child", "a child goes with its parent; delete the parent")
             case "assembling":
                 raise Conflict("wrong_state", "the job's parent is being assembled; wait for its end, then retry it")
-            case "unplanned":
-                raise Conflict(
-                    "is_child", "the job's parent ended before all its children were there; retry the parent"
-                )
+            case "over":
+                raise Conflict("is_child", "the job's parent has ended; retry the parent")
 
     def hold(self, what: str, *, drain: bool = False) -> None:
         """Hold `queue:NAME`, `kind:NAME` or `owner:NAME`: its jobs wait.

@@ -112,17 +112,13 @@ class Clients(Reference):
             refused = Conflict
         elif job.parent and parent is None:
             refused = NotFound
-        elif parent and (parent.phase, parent.status in ENDED) in {("assembling", False), ("planning", True)}:
+        elif parent and (parent.status in ENDED or parent.phase == "assembling"):
             refused = Conflict
         if refused:
             with pytest.raises(refused):
                 self.ledger.retry(job_id, found.extend)
             return
         self._retry_by_ledger(job_id, found, killed=killed)
-        if parent and parent.status in ENDED:
-            result = parent.result
-            self.reset(parent)
-            parent.status, parent.phase, parent.result = "running", "waiting", result
         if not job.phase or job.phase == "planning" or not self.children(job_id):
             job.phase = job.phase and "planning"
             job.retrying = bool(self.children(job_id))

@@ -142,14 +142,13 @@ def test_a_cancel_in_the_middle_of_a_retry_while_a_child_runs(desk, broken):
     assert desk.status(parent) is Status.CANCELED
 
 
-def test_a_child_alone_makes_its_parent_wait_for_it(desk, broken):
-    parent, [one, two] = broken(2)
-    desk.retry(one)
-    assert desk.status(parent) is Status.RUNNING
-    desk.drop(parent)
-    desk.succeed(desk.claim(one))
-    desk.succeed(desk.claim(parent))
-    assert [desk.status(child) for child in (one, two)] == ["succeeded", "failed"]
+def test_a_child_is_refused_when_its_parent_has_ended(desk, broken):
+    parent, [one, _] = broken(2)
+    desk.drop(one)
+    with pytest.raises(Conflict, match="retry the parent"):
+        desk.retry(one)
+    assert (desk.status(parent), desk.status(one)) == ("failed", "failed")
+    assert not desk.drop(one)
 
 
 def test_a_child_while_its_parent_waits_is_assembled_too(desk):
