@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any
@@ -20,6 +21,14 @@ LONGEST_LINE = 1 << 20
 """Bytes of a line of JSON, and characters of a cell of CSV."""
 DELIMITERS = ",;\t"
 """Spreadsheets write semicolons where the decimal point is a comma."""
+NAMES = {"utf-8-sig": "UTF-8", "gb18030": "GB 18030"}
+BROKEN = re.compile(r"[\udc80-\udcff]")
+"""Bytes that are not of the file's encoding, as `surrogateescape` has them."""
+QUOTES = {
+    "unexpected end of data": "has a quote that is not closed",
+    "expected after": 'has text behind a closing quote; write a quote within a quoted cell twice: ""',
+}
+"""csv's complaints in our words."""
 READ = 1 << 16
 
 csv.field_size_limit(LONGEST_LINE)
@@ -65,25 +74,46 @@ def _json_line(number: int, raw: bytes) -> Line:
 
 def _csv_lines(file: IO[bytes], shapes: Mapping[str, Shape]) -> Iterator[Line]:
     encoding = _encoding(file)
-    text = io.TextIOWrapper(file, encoding, errors="replace", newline="")
+    text = io.TextIOWrapper(file, encoding, errors="surrogateescape", newline="")
+    yield from _below_header(_rows(text, NAMES[encoding]), shapes)
+    text.detach()  # or it would close the caller's file
+
+
+def _below_header(rows: Iterator[tuple[int, list[str], str]], shapes: Mapping[str, Shape]) -> Iterator[Line]:
+    number, header, problem = next(rows, (1, [], ""))
+    if problem:
+        yield Line(number, {}, f"{problem}; without the header no line can be read")
+        return
+    names = [cell.strip() for cell in header]
+    for number, cells, problem in rows:
+        if problem:
+            yield Line(number, {}, problem)
+        elif any(cell.strip() for cell in cells):
+            yield _csv_line(number, names, cells, shapes)
+
+
+def _rows(text: IO[str], encoding: str) -> Iterator[tuple[int, list[str], str]]:
+    """Yield the number of each row's first line and its cells, or what is wrong with it."""
     first = text.readline(LONGEST_LINE)
     text.seek(0)
-    reader = csv.reader(text, delimiter=max(DELIMITERS, key=first.count))
-    header: list[str] | None = None
+    reader = csv.reader(text, delimiter=max(DELIMITERS, key=first.count), strict=True)
     while True:
         number = reader.line_num + 1
         try:
-            cells = next(reader, None)
-        except csv.Error as error:
-            yield Line(number, {}, f"is no CSV: {error}")
-            continue
-        if cells is None:
-            text.detach()  # or it would close the caller's file
+            cells = next(reader)
+        except StopIteration:
             return
-        if header is None:
-            header = [cell.strip() for cell in cells]
-        elif any(cell.strip() for cell in cells):
-            yield _csv_line(number, header, cells, shapes)
+        except csv.Error as error:
+            yield number, [], _no_csv(str(error), number, reader.line_num)
+            continue
+        broken = any(BROKEN.search(cell) for cell in cells)
+        yield number, cells, f"holds bytes that are no {encoding}; save the file as UTF-8" if broken else ""
+
+
+def _no_csv(error: str, first: int, last: int) -> str:
+    """Return what is wrong with the quotes of a row, and which lines they took for a part of it."""
+    problem = next((words for sign, words in QUOTES.items() if sign in error), f"is no CSV: {error}")
+    return f"{problem}; what follows up to line {last} was not read" if last > first else problem
 
 
 def _csv_line(number: int, header: list[str], cells: list[str], shapes: Mapping[str, Shape]) -> Line:
@@ -92,6 +122,8 @@ def _csv_line(number: int, header: list[str], cells: list[str], shapes: Mapping[
     value = {}
     for name, cell in zip(header, cells, strict=False):
         if cell.strip():
+            if name in value:
+                return Line(number, {}, f"{name}: is given in two columns; keep one")
             try:
                 value[name] = value_of([cell], shapes.get(name, "one"))
             except ValueError as error:
@@ -100,14 +132,15 @@ def _csv_line(number: int, header: list[str], cells: list[str], shapes: Mapping[
 
 
 def _encoding(file: IO[bytes]) -> str:
-    """Return UTF-8 if all of it is, else GB 18030, which spreadsheets write in China."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    try:
-        while chunk := file.read(READ):
-            decoder.decode(chunk)
-        decoder.decode(b"", final=True)
-    except UnicodeDecodeError:
-        return "gb18030"
-    finally:
-        file.seek(0)
-    return "utf-8-sig"
+    """Return UTF-8; or GB 18030, which spreadsheets write in China, where more is broken as UTF-8 than is not."""
+    decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
+    good = broken = 0
+    more = True
+    while more:
+        more = bool(chunk := file.read(READ))
+        text = decoder.decode(chunk, final=not more)
+        read = text.encode("utf-8", "ignore").decode()
+        broken += len(text) - len(read)
+        good += len(read) - len(read.encode("ascii", "ignore"))
+    file.seek(0)
+    return "gb18030" if broken > good else "utf-8-sig"
