@@ -6,13 +6,13 @@ import lzma
 import posixpath
 import re
 import struct
-import unicodedata
 import zipfile
 import zlib
 from pathlib import Path
 from urllib.parse import unquote
 
 from speech.books.errors import BookError
+from speech.books.tidy import folded
 
 MAX_ENTRIES = 50_000
 MAX_ENTRY_BYTES = 32 * 2**20
@@ -39,8 +39,8 @@ class Archive:
             self.close()
             raise BookError(f"the archive holds {len(entries)} files; the limit is {MAX_ENTRIES}", code="book_too_big")
         self._entries = {info.filename: info for info in entries}
-        quoted = {_folded(unquote(name)): name for name in self._entries}  # some tools quote the names in the zip, too
-        self._folded = quoted | {_folded(name): name for name in self._entries}
+        quoted = {folded(unquote(name)): name for name in self._entries}  # some tools quote the names in the zip, too
+        self._folded = quoted | {folded(name): name for name in self._entries}
         self._left = MAX_TOTAL_BYTES
 
     @property
@@ -52,7 +52,7 @@ class Archive:
         """Return the entry of that name, whatever its case, Unicode composition or quoting; None if there is none."""
         if name in self._entries:
             return name
-        return self._folded.get(_folded(name))
+        return self._folded.get(folded(name))
 
     def read(self, name: str) -> bytes:
         """Return the bytes of an entry.
@@ -113,7 +113,3 @@ def resolve(base: str, reference: str) -> tuple[str, str] | None:
     if name.startswith(("/", "../")) or name == ".." or "\\" in name:
         return None
     return name, unquote(fragment)
-
-
-def _folded(name: str) -> str:
-    return unicodedata.normalize("NFC", name).casefold()

@@ -9,6 +9,8 @@ CJK = "\u2e80-\u303f\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\uff00-\uffef"
 _BETWEEN_CJK = re.compile(rf"(?<=[{CJK}])[ \t]*\n\s*(?=[{CJK}])")
 _CONTROLS = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\u200b\u200c\u2060\ufeff\u00ad]")
 _SPACES = re.compile(r"[\s\u3000]+")
+LONGEST_NAME = 1000
+"""Characters of the longest title or file's name that is compared in its composed form."""
 
 
 def tidy(text: str) -> str:
@@ -23,9 +25,16 @@ def speakable(text: str) -> bool:
 
 def same_title(heading: str, title: str) -> bool:
     """Tell whether a heading says no more than a title does: equal, or a part of it, but for punctuation."""
-    bare, whole = _bare(heading), _bare(title)
+    bare, whole = bare_title(heading), bare_title(title)
     return bool(bare) and (bare == whole or whole.startswith(bare) or whole.endswith(bare))
 
 
-def _bare(text: str) -> str:
-    return "".join(c for c in unicodedata.normalize("NFKC", text).casefold() if c.isalnum())
+def bare_title(text: str) -> str:
+    """Return the letters and digits of a title, by which two of them are compared."""
+    return "".join(c for c in folded(text) if c.isalnum())
+
+
+def folded(text: str) -> str:
+    """Return a title or a file's name without regard to case and to how Unicode composes it."""
+    # Composing takes time that grows with the square of a run of accents: not for what is too long to be a name.
+    return (unicodedata.normalize("NFKC", text) if len(text) <= LONGEST_NAME else text).casefold()

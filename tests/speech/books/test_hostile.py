@@ -35,6 +35,19 @@ def test_pages_are_read_in_linear_time(text):
     read_page(text.encode())
 
 
+ACCENTS = "a" + "\u0301\u0323" * (SIZE // 2)
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("contents", [[("一", f"{ACCENTS}.xhtml", ())], [(ACCENTS, "c1.xhtml", ())], []])
+def test_a_run_of_accents_is_composed_nowhere(epub, contents):
+    """To compose it takes time that grows with the square of its length."""
+    book = read_book(
+        epub({"c1.xhtml": f"<h1>一</h1><p>{ACCENTS}</p>", "c2.xhtml": f"<h1>{ACCENTS}</h1>哈。"}, contents=contents)
+    )
+    assert book.chapters[-1].paragraphs[-1] == "哈。"
+
+
 @pytest.mark.parametrize("encoding", ["punycode", "unicode_escape", "idna", "utf-7", "rot13"])
 def test_what_is_no_encoding_of_books_is_not_used(encoding):
     """Some of them take time that grows with the square of the page."""
