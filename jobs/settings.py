@@ -6,11 +6,15 @@ The table in the README is generated from the docstrings here (`python -m jobs.s
 from __future__ import annotations
 
 import functools
+import re
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+SLOT = re.compile(r"(?P<kind>[a-z]+)(?:@(?P<device>cpu|\d{1,3}))?(?::(?P<share>\d*\.?\d+))?")
+"""One of the `slots`."""
 
 
 class Settings(BaseSettings):

@@ -9,16 +9,15 @@ Nothing here imports an engine: the environment must be complete before CUDA or 
 """
 
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from jobs.settings import SLOT
+
 KINDS = ("tts", "stt", "cpu")
 SHARE_VARIABLE = "VOXQUEUE_GPU_MEMORY_SHARE"
-
-_FORM = re.compile(r"(?P<kind>[a-z]+)(?:@(?P<device>cpu|\d{1,3}))?(?::(?P<share>\d*\.?\d+))?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +94,7 @@ def parse_slots(text: str, *, device: str = "auto", gpus: Callable[[], int] | No
 
 
 def _entry(text: str) -> tuple[str, str | None, float | None]:
-    found = _FORM.fullmatch(text)
+    found = SLOT.fullmatch(text)
     if found is None or found["kind"] not in KINDS:
         raise ValueError(
             f"VOXQUEUE_SLOTS: cannot read {text!r}; a slot is kind, kind@device or kind@device:share with one of "

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import re
 import sysconfig
 from collections import Counter
 from collections.abc import Container, Mapping
@@ -12,9 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from app.stack.errors import StackError
+from jobs.settings import SLOT
 
 WORKER = "worker_"
-SLOT = re.compile(r"(?P<kind>[a-z]+)(?:@(?P<device>cpu|\d{1,3}))?(?::(?P<share>\d*\.?\d+))?")
 
 
 @dataclass(frozen=True)
