@@ -15,7 +15,7 @@ import click
 from app.cli import known
 from app.cli.context import pass_options
 from app.cli.plans import plan_lines
-from app.cli.results import announce, common, exit_if_some_failed, finish, save, submit_options
+from app.cli.results import announce, common, exit_if_some_failed, finish, missing, save, submit_options
 from app.cli.resuming import submitted_once
 from jobs.specs import AudioFormat, Pause, SubtitleFormat
 
@@ -27,6 +27,7 @@ FILE = click.Path(exists=True, dir_okay=False, allow_dash=True, path_type=Path)
 OUTPUT = click.Path(path_type=Path, allow_dash=True)
 PAUSES = get_args(Pause)
 FORMATS = click.Choice(get_args(AudioFormat))
+BOOK_ENDING = ".m4b"
 
 
 def voice_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -35,7 +36,6 @@ def voice_options(command: Callable[..., Any]) -> Callable[..., Any]:
         click.option("--voice", help="One of `voxqueue voices`.", shell_complete=known.voices),
         click.option("--emotion", help="One of the voice's."),
         click.option("--speed", type=click.FloatRange(0.5, 2.0), help="Tempo; the pitch stays."),
-        click.option("--format", "format", type=FORMATS, help="Of the audio [wav, or the ending of --output]."),
         click.option("--sample-rate", type=int, metavar="HZ"),
         click.option("--subtitles", type=click.Choice(get_args(SubtitleFormat)), multiple=True, help="Repeatable."),
         click.option("--markup", type=click.Choice(["inline", "ssml", "none"])),
@@ -55,6 +55,7 @@ def format_of(output: Path | None) -> str | None:
 @click.argument("text", nargs=-1)
 @click.option("--file", "-f", "source", type=FILE, help="Read the text from a file; `-` is standard input.")
 @click.option("--output", "-o", type=OUTPUT, help="A file, a folder, or `-` for standard output [the job's ID here].")
+@click.option("--format", type=FORMATS, help="Of the audio [wav, or the ending of --output].")
 @voice_options
 @submit_options
 @pass_options
@@ -72,7 +73,8 @@ def tts(
 ) -> None:
     """Speak TEXT, or a file, or standard input."""
     spoken = _text_of(text, source)
-    request = _fields(fields, output)
+    fields["format"] = fields["format"] or format_of(output)
+    request = _fields(fields)
     with options.client() as client:
         job = client.tts(spoken, **request)
         if no_wait:
@@ -99,11 +101,10 @@ def _text_of(text: tuple[str, ...], source: Path | None) -> str:
     return sys.stdin.read()
 
 
-def _fields(fields: dict[str, Any], output: Path | None) -> dict[str, Any]:
+def _fields(fields: dict[str, Any]) -> dict[str, Any]:
     fields = dict(fields)
     shared = common(fields.pop("priority"), fields.pop("timeout_seconds"), fields.pop("metadata"))
     fields["subtitles"] = list(fields["subtitles"]) or None
-    fields["format"] = fields["format"] or format_of(output)
     return {**fields, **shared}
 
 
@@ -127,6 +128,7 @@ def _fields(fields: dict[str, Any], output: Path | None) -> dict[str, Any]:
 @click.option("--pause", "pauses", multiple=True, metavar="AFTER=MS", help=f"After a {', '.join(PAUSES)}. Repeatable.")
 @click.option("--loudness", type=click.Choice(["r128", "acx", "none"]))
 @click.option("--reuse", is_flag=True, default=None, help="Take kept chapters of identical work, where the server may.")
+@click.option("--format", type=FORMATS, help="Of the chapters' files [wav].")
 @click.option("--plan", is_flag=True, default=None, help="Only say what would be done.")
 @click.option("--fresh", is_flag=True, help="A new job, also if this book was submitted before.")
 @voice_options
@@ -150,7 +152,8 @@ def book(
 
     Run again with the same file and options, it goes on with the job of the last time, and tries once more what failed.
     """
-    request = _fields(fields, None)
+    request = _fields(fields)
+    _check_output(output, request)
     request["dictionary"] = _dictionary(dictionary) if dictionary else None
     request["chapter_voices"] = _pairs("--chapter-voice", request["chapter_voices"]) or None
     request["pauses"] = _pauses(request["pauses"]) or None
@@ -169,11 +172,24 @@ def book(
                 for path in _save_book(client, ended, output or Path(file.stem)):
                     if not options.as_json:
                         click.echo(path)
+        if good and (count := missing(good[0])):
+            click.echo(f"voxqueue: the book is without {count} of its chapters", err=True)
         exit_if_some_failed(context, [job], good)
 
 
 def _is_one_file(output: Path) -> bool:
-    return output.suffix.lower() == ".m4b"
+    return output.suffix.lower() == BOOK_ENDING and not output.is_dir()
+
+
+def _check_output(output: Path | None, request: dict[str, Any]) -> None:
+    if output is None or output.is_dir():
+        return
+    if (ending := format_of(output)) is not None:
+        cure = f"for chapters as .{ending} name a folder, and give --format {ending}"
+        raise click.BadParameter(f"a book is saved as NAME{BOOK_ENDING} or in a folder; {cure}", param_hint="--output")
+    if _is_one_file(output) and request["subtitles"]:
+        why = f"subtitles are files beside the chapters' own, and {output.name} is one file; name a folder"
+        raise click.BadParameter(why, param_hint="--output")
 
 
 def _save_book(client: Client, job: JobObject, output: Path) -> Iterator[Path]:

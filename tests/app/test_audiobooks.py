@@ -59,11 +59,13 @@ def test_a_form_has_voices_of_chapters_and_all_four_pauses_as_json(post, voices)
         ("--chapter-voice", "=demo/M7", "is not of the form"),
         ("--pause", "word=5", "sentence, paragraph, title, chapter"),
         ("--pause", "chapter=1.5", "and milliseconds"),
+        ("--output", "x.mp3", "name a folder, and give --format mp3"),
+        ("--output", "x.m4b --subtitles srt", "x.m4b is one file; name a folder"),
     ],
 )
 def test_the_command_line_names_a_wrong_option_before_anything_is_sent(tmp_path, option, value, why):
     (tmp_path / "a.txt").write_text("话说。")
-    arguments = ["--server", "http://127.0.0.1:9", "book", str(tmp_path / "a.txt"), option, value]
+    arguments = ["--server", "http://127.0.0.1:9", "book", str(tmp_path / "a.txt"), option, *value.split()]
     result = CliRunner().invoke(main, arguments)
     assert result.exit_code == 2
     assert option in result.stderr

@@ -220,9 +220,9 @@ def test_the_command_line_shows_a_plan_and_keeps_nothing_of_it(stack, tmp_path, 
 def test_the_command_line_saves_one_m4b_or_a_folder_with_every_chapter(stack, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "b.md").write_text(f"# 一\n\n{CHAPTERS[0][1]}\n\n# 二\n\n{CHAPTERS[1][1]}\n", "utf-8")
-    arguments = ["--server", stack.url, "--quiet", "book", "b.md", "--title", "书", "--subtitles", "srt"]
-    for output in ("out/book.m4b", "all.of.it"):
-        assert CliRunner().invoke(main, [*arguments, "-o", output]).exit_code == 0
+    arguments = ["--server", stack.url, "--quiet", "book", "b.md", "--title", "书"]
+    for options in (("-o", "out/book.m4b"), ("-o", "all.of.it", "--subtitles", "srt")):
+        assert CliRunner().invoke(main, [*arguments, *options]).exit_code == 0
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["book.m4b"]
     expected = ["01-一.srt", "01-一.wav", "02-二.srt", "02-二.wav", "manifest.json", "书.m4b"]
     assert sorted(path.name for path in (tmp_path / "all.of.it").iterdir()) == expected
