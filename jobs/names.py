@@ -39,13 +39,31 @@ def clean_path(given: str, default: str = "file") -> str:
 
 
 class UniqueNames:
-    """Gives each taken name once, upper and lower case being the same; a second one gets a number."""
+    """Gives each taken name once, upper and lower case being the same; a second one gets a number.
+
+    So does a folder with the name of a file, and a file with that of a folder: they could not lie side by side.
+    """
 
     def __init__(self) -> None:
         self._taken: dict[str, int] = {}
+        self._folders: dict[str, str] = {}
 
     def take(self, name: str) -> str:
         """Return `name`, or `name (2)` and so on before its ending if it is taken."""
+        *folders, last = name.split("/")
+        path = ""
+        for folder in folders:
+            path = f"{self._folder(path + folder)}/"
+        return self._free(path + last)
+
+    def _folder(self, path: str) -> str:
+        folded = path.casefold()
+        if folded not in self._folders:
+            self._folders[folded] = self._free(path)
+        found = self._folders[folded]
+        return path if found.casefold() == folded else found  # in its own upper and lower case
+
+    def _free(self, name: str) -> str:
         free, number = name, self._taken.get(name.casefold(), 0) + 1
         while number > 1 and (free := _numbered(name, number)).casefold() in self._taken:
             number += 1

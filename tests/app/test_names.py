@@ -2,6 +2,7 @@
 
 import re
 import unicodedata
+from pathlib import PurePosixPath
 
 import pytest
 from hypothesis import example, given
@@ -91,6 +92,33 @@ def test_names_are_given_once():
         ".b",
         ".b (2)",
     ]
+
+
+def test_no_name_is_a_file_here_and_a_folder_there():
+    names = UniqueNames()
+    given_names = ["a.wav", "A.wav/b", "a.wav/c", "A.WAV", "a (2).wav/d", "x/y", "X/z", "x", "x/a.wav", "x/a.wav/b/c"]
+    taken = [names.take(name) for name in given_names]
+    assert taken == [
+        "a.wav",
+        "A (2).wav/b",
+        "A (2).wav/c",
+        "A (3).WAV",
+        "a (2) (2).wav/d",
+        "x/y",
+        "X/z",
+        "x (2)",
+        "x/a.wav",
+        "x/a (2).wav/b/c",
+    ]
+
+
+@given(st.lists(st.lists(st.sampled_from(["a", "A", "a (2)", "b"]), min_size=1, max_size=3).map("/".join), max_size=20))
+def test_all_taken_names_can_lie_side_by_side(given_names):
+    names = UniqueNames()
+    taken = [names.take(name).casefold() for name in given_names]
+    folders = {str(folder) for name in taken for folder in PurePosixPath(name).parents}
+    assert len({*taken}) == len(taken)
+    assert not folders & {*taken}
 
 
 def test_many_equal_names_do_not_take_ever_longer():
