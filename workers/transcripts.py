@@ -85,7 +85,7 @@ class Transcripts:
                     ("summary.json", "application/json", as_json(heap.rows)),
                 )
                 for name, _, content in summaries:
-                    archive.writestr(heap.names.take(name), content)
+                    archive.writestr(name, content)
             files = [self.store.put(job.id, archive_path, name="transcripts.zip", media_type="application/zip")]
             files += [self.store.put(job.id, content, name=name, media_type=kind) for name, kind, content in summaries]
         if len(heap.rows) <= LISTED_FILES:
@@ -100,7 +100,9 @@ class _Heap:
     def __init__(self, store: Store, stems: Counter[str]) -> None:
         self._store = store
         self._stems = stems
-        self.names = UniqueNames()
+        self._names = UniqueNames()
+        for summary in ("summary.csv", "summary.json"):
+            self._names.take(summary)  # a recording may be called summary.wav
         self.rows: list[dict[str, Any]] = []
         self.listed: list[Blob] = []
         self.warnings: list[Warn] = []
@@ -113,7 +115,7 @@ class _Heap:
         base = path if self._stems[stem] > 1 else stem
         names = []
         for blob in child.output_files:
-            name = self.names.take(f"{base}{PurePosixPath(blob.name).suffix}")
+            name = self._names.take(f"{base}{PurePosixPath(blob.name).suffix}")
             copy_into(archive, name, self._store, child.id, blob)
             self.listed.append(at_home(replace(blob, name=name), child.id))
             names.append(name)

@@ -69,6 +69,15 @@ def test_recordings_that_differ_in_their_ending_keep_it(house):
     assert names_in(house, job_id)[:4] == ["a.wav.txt", "a.mp3.txt", "b.wav.txt", "b.wav (2).txt"]
 
 
+def test_the_summary_has_its_name_whatever_recordings_are_called(house):
+    job_id = transcribe(house, ("summary.wav", *WAV), ("Summary.csv/a.wav", *WAV), spec={"formats": ["json"]})
+    assert names_in(house, job_id) == ["summary (2).json", "Summary (2).csv/a.json", "summary.csv", "summary.json"]
+    assert {row["file"] for row in json.loads(house.read(job_id, "summary.json"))} == {
+        "summary.wav",
+        "Summary.csv/a.wav",
+    }
+
+
 def test_names_in_archives_of_chinese_windows_are_read(house):
     archive = zipped(("AAAA.wav", b"RIFF")).replace(b"AAAA", "会议".encode("gb18030"))
     job_id = transcribe(house, ("x.zip", "application/zip", archive))
