@@ -9,7 +9,7 @@ from jobs.files import DiskStore
 from jobs.ids import new_id
 from jobs.ledger import Ledger, NewJob
 from jobs.states import Kind, Priority
-from speech.errors import TextError
+from speech.errors import ModelError, TextError
 from speech.text import Sentence
 from speech.tts import Utterance
 from speech.tts.engines import EngineError
@@ -92,7 +92,10 @@ def test_a_sentence_that_cannot_be_spoken_is_left_out(speak):
     assert [warning.detail for warning in run.warnings] == ["left out '一。': no such symbol"]
 
 
-def test_an_engine_that_fails_is_no_fault_of_the_sentences(speak):
+@pytest.mark.parametrize(
+    ("error", "raised"), [(EngineError("it could not run"), EngineBroken), (ModelError("it could not run"), ModelError)]
+)
+def test_an_engine_that_fails_is_no_fault_of_the_sentences(speak, error, raised):
     """They would all be left out, one after the other, and the job would succeed as a book with holes."""
-    with pytest.raises(EngineBroken, match="could not run"):
-        speak(Failing(EngineError("TensorRT could not run the engine")), count=12)
+    with pytest.raises(raised, match="could not run"):
+        speak(Failing(error), count=12)
