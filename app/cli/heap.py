@@ -6,10 +6,11 @@ killed, the next run finds what the server has, uploads only what it has not, an
 
 from __future__ import annotations
 
+import errno
+import filecmp
 import hashlib
 import json
 import queue
-import shutil
 import tempfile
 import threading
 import time
@@ -17,23 +18,26 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from app.cli.journal import OWN_FOLDER, SUMMARY, SUMMARY_TABLE, Journal, Row, printable, stem_of
+from jobs.names import UniqueNames
 from jobs.states import Status
 from jobs.summaries import count_words, summary_csv
 
 if TYPE_CHECKING:
     from app.client import Client, JobObject
 
-OWN_FOLDER = ".voxqueue"
 WAITERS = 8
 """Jobs that are waited for at once, in the order of their submits: the others end after them."""
 LONGEST_WAIT = 50.0
 FULL = 429
 FOR_ALL = frozenset({401, 403})
 """Refusals that no other recording would escape."""
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+"""Errors of the disk that no other transcript would escape."""
 
 
 @dataclass(frozen=True)
@@ -44,31 +48,16 @@ class Recording:
     name: str
 
 
-@dataclass
-class Row:
-    """What became of a recording; a line of the summary and of the journal."""
+def collect(paths: Iterable[Path], output: Path) -> list[Recording]:
+    """Return the files, and those of folders; several folders keep their own names before their files'.
 
-    file: str
-    status: str
-    seconds: float | None = None
-    language: str = ""
-    words: int | None = None
-    error: str = ""
-    job: str = ""
-    files: dict[str, int] = field(default_factory=dict)
-    """Names and bytes of what was saved."""
-
-    def to_json(self) -> str:
-        """Return a line of JSON."""
-        return json.dumps(asdict(self), ensure_ascii=False)
-
-
-def collect(paths: Iterable[Path]) -> list[Recording]:
-    """Return the files, and those of folders; several folders keep their own names before their files'."""
+    Results are no recordings: all below `output`, or, where that holds recordings too, what earlier runs saved there.
+    """
     given = list(paths)
+    made = _Made(output)
     found: dict[str, Recording] = {}
     for path in given:
-        for file in _below(path) if path.is_dir() else [path]:
+        for file in _below(path, made) if path.is_dir() else [path]:
             name = file.relative_to(path).as_posix() if path.is_dir() else file.name
             if path.is_dir() and len(given) > 1:
                 name = f"{path.resolve().name}/{name}"
@@ -78,46 +67,42 @@ def collect(paths: Iterable[Path]) -> list[Recording]:
     return list(found.values())
 
 
-def _below(folder: Path) -> Iterator[Path]:
+class _Made:
+    """Knows what lies below the output."""
+
+    def __init__(self, output: Path) -> None:
+        self._output = output.resolve()
+        self._journal = Journal(output)
+
+    def holds(self, path: Path, folder: Path) -> bool:
+        """Return whether a path found below a folder is a result."""
+        if not path.is_relative_to(self._output):
+            return False
+        return not folder.is_relative_to(self._output) or self._journal.wrote(path.relative_to(self._output).as_posix())
+
+
+def _below(folder: Path, made: _Made) -> Iterator[Path]:
+    root = folder.resolve()
     for path in sorted(folder.rglob("*")):
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts):
+        inside = path.relative_to(folder)
+        hidden = any(part.startswith(".") for part in inside.parts)
+        if path.is_file() and not hidden and not made.holds(root / inside, root):
             yield path
 
 
-class Journal:
-    """What is done, a line each, in the folder of the results. A killed process may leave half a line."""
+def _bases(names: Iterable[str]) -> dict[str, str]:
+    """Return where the transcripts of recordings go, without an ending: each at a place of its own.
 
-    def __init__(self, output: Path) -> None:
-        self._output = output
-        self._path = output / OWN_FOLDER / "journal.jsonl"
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.Lock()
-        self._rows: dict[tuple[str, str], Row] = {}
-        for line in self._path.read_text("utf-8").splitlines() if self._path.exists() else []:
-            try:
-                entry = json.loads(line)
-                key = entry.pop("key")
-                row = Row(**entry)
-            except (ValueError, TypeError):  # half a line, or one of another version: it is found out again
-                continue
-            self._rows[key, row.file] = row
-
-    def done(self, key: str, name: str) -> Row | None:
-        """Return what was saved of a recording, None if it must be done (again)."""
-        row = self._rows.get((key, name))
-        if row is None or not all(self._is_there(file, size) for file, size in row.files.items()):
-            return None
-        return row
-
-    def _is_there(self, name: str, size: int) -> bool:
-        path = self._output / name
-        return path.is_file() and path.stat().st_size == size
-
-    def add(self, key: str, row: Row) -> None:
-        """Note that a recording is done and saved."""
-        with self._lock, self._path.open("a", encoding="utf-8") as file:
-            begun = "" if file.tell() == 0 else "\n"  # ends half a line
-            file.write(f"{begun}{json.dumps({'key': key, **asdict(row)}, ensure_ascii=False)}")
+    `talks/a.wav` becomes `talks/a`; beside an `a.mp3`, or a folder `a.txt`, `talks/a.wav`.
+    """
+    names = list(names)
+    folders = {str(folder) for name in names for folder in PurePosixPath(name).parents if folder.suffix}
+    stems = Counter(stem_of(name) for name in [*names, *folders])
+    free = UniqueNames()
+    free.take(SUMMARY)
+    bases = {name: name if stems[stem_of(name)] > 1 else stem_of(name) for name in names}
+    # With an ending, because a base that is a folder, too, is no conflict.
+    return {name: stem_of(free.take(f"{base}{PurePosixPath(SUMMARY).suffix}")) for name, base in bases.items()}
 
 
 class Heap:
@@ -134,14 +119,14 @@ class Heap:
         self._waiting: queue.SimpleQueue[tuple[Recording, str, JobObject] | None] = queue.SimpleQueue()
         self._jobs: dict[str, Future[JobObject]] = {}
         self._lock = threading.Lock()
-        self._stems: Counter[str] = Counter()
+        self._bases: dict[str, str] = {}
 
     def run(self, recordings: list[Recording], on_upload: Callable[[], None], on_row: Callable[[Row], None]) -> None:
         """Do all; `on_upload` when one has been sent or need not be, `on_row` when one has ended.
 
         Raises what keeps all of them from being done.
         """
-        self._stems = Counter(_stem(one.name) for one in recordings)
+        self._bases = _bases(one.name for one in recordings)
         todo = iter(recordings)
         # Daemons: an interrupted program does not wait for uploads and long polls.
         for target, count in ((lambda: self._submit_all(todo), self._parallel), (self._wait_for_all, WAITERS)):
@@ -169,9 +154,10 @@ class Heap:
         return rows
 
     def _summarise(self, rows: list[Row]) -> None:
-        shown = [{**asdict(row), "files": list(row.files)} for row in rows]
-        (self._output / "summary.csv").write_bytes(summary_csv(shown))
-        (self._output / "summary.json").write_text(json.dumps(shown, ensure_ascii=False, indent=2), "utf-8")
+        shown = [{**row, "files": list(row["files"])} for row in (row.shown() for row in rows)]
+        self._output.mkdir(parents=True, exist_ok=True)
+        (self._output / SUMMARY_TABLE).write_bytes(summary_csv(shown))
+        (self._output / SUMMARY).write_text(json.dumps(shown, ensure_ascii=False, indent=2), "utf-8")
 
     # --- uploading
 
@@ -188,23 +174,27 @@ class Heap:
                 return
 
     def _submit(self, recording: Recording) -> None:
+        begun = self._begun(recording)
+        self._events.put("uploaded")
+        if isinstance(begun, Row):
+            self._events.put(begun)
+        else:
+            self._waiting.put(begun)
+
+    def _begun(self, recording: Recording) -> Row | tuple[Recording, str, JobObject]:
+        """Return what became of a recording already, or its job."""
         from app.client import ApiError
 
-        key = self._key(recording)
-        if (row := self._journal.done(key, recording.name)) is not None:
-            self._events.put("uploaded")
-            self._events.put(row)
-            return
         try:
-            job = self._job_of(recording, key)
+            key = self._key(recording)
+            done = self._journal.done(key, recording.name, self._bases[recording.name])
+            return done or (recording, key, self._job_of(recording, key))
         except ApiError as error:
             if error.status in FOR_ALL:
                 raise
-            self._events.put("uploaded")
-            self._events.put(Row(recording.name, "refused", error=error.detail))
-            return
-        self._events.put("uploaded")
-        self._waiting.put((recording, key, job))
+            return Row(recording.name, "refused", error=error.detail)
+        except OSError as error:
+            return Row(recording.name, "failed", error=f"cannot be read: {error.strerror or error}")
 
     def _key(self, recording: Recording) -> str:
         with recording.path.open("rb") as file:
@@ -236,10 +226,12 @@ class Heap:
 
         while True:
             try:
-                return self._client.stt(
-                    (PurePosixPath(recording.name).name, recording.path), idempotency_key=key, **self._fields
-                )
+                name = printable(PurePosixPath(recording.name).name)
+                return self._client.stt((name, recording.path), idempotency_key=key, **self._fields)
             except ApiError as error:
+                # Another program has submitted these bytes meanwhile, under another name.
+                if error.code == "idempotency_conflict" and (job := self._found(key)) is not None:
+                    return job
                 if error.status != FULL:
                     raise
                 time.sleep(error.retry_after or 5)  # the queue is full: this takes as long as it takes
@@ -270,24 +262,35 @@ class Heap:
             row.files = self._saved(recording, job)
         except ApiError as error:
             return Row(recording.name, "failed", job=job.id, error=error.detail)
+        except OSError as error:
+            if error.errno in NO_ROOM:
+                raise
+            return Row(recording.name, "failed", job=job.id, error=f"cannot be saved: {error.strerror or error}")
         row.seconds, row.language = job.output.duration_seconds, job.output.language or ""
         row.words = None if job.output.text is None else count_words(job.output.text)
+        row.warnings = "; ".join(warning.detail for warning in job.output.warnings)
         return row
 
     def _saved(self, recording: Recording, job: JobObject) -> dict[str, int]:
-        """Save a transcript beside the place of its recording: `talks/a.wav` becomes `talks/a.txt`."""
-        stem = _stem(recording.name)
-        base = recording.name if self._stems[stem] > 1 else stem
+        """Save a transcript beside the place of its recording. Raises `FileExistsError` over a file of the user's."""
         saved = {}
-        with tempfile.TemporaryDirectory(dir=self._output / OWN_FOLDER) as folder:
+        own = self._output / OWN_FOLDER
+        own.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=own) as folder:
             for file in job.output.files if job.output else []:
-                name = f"{base}{PurePosixPath(file.name).suffix}"
+                name = f"{self._bases[recording.name]}{PurePosixPath(file.name).suffix}"
                 target = self._output / name
                 target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.move(self._client.download(file, folder), target)
-                saved[name] = target.stat().st_size
+                fetched = self._client.download(file, folder)
+                # A run that was killed before its note has left the same bytes.
+                if (
+                    target.is_file()
+                    and not self._journal.wrote(name)
+                    and not filecmp.cmp(fetched, target, shallow=False)
+                ):
+                    found = (
+                        f"{name} is there already and is no transcript of an earlier run; move it, or change --output"
+                    )
+                    raise FileExistsError(errno.EEXIST, printable(found))
+                saved[name] = fetched.replace(target).stat().st_size
         return saved
-
-
-def _stem(name: str) -> str:
-    return str(PurePosixPath(name).with_suffix(""))

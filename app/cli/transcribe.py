@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.cli.context import FAILED, INTERRUPTED, pass_options
+from app.cli.journal import printable
 from app.cli.listen import hearing_fields, hearing_options
 from app.cli.results import announce, finish, submit_options
 from app.cli.resuming import submitted_once, unpacked
@@ -17,7 +18,8 @@ from jobs.states import Status
 
 if TYPE_CHECKING:
     from app.cli.context import Options
-    from app.cli.heap import Heap, Recording, Row
+    from app.cli.heap import Heap, Recording
+    from app.cli.journal import Row
     from app.client import Client, File, JobObject
 
 
@@ -56,7 +58,7 @@ def transcribe(
     """
     from app.cli.heap import collect
 
-    recordings = collect(paths)
+    recordings = collect(paths, output)
     if not recordings and manifest is None:
         raise click.UsageError("give files, folders that hold some, or a --manifest")
     request = hearing_fields(fields)
@@ -82,7 +84,7 @@ def _as_one(
     client: Client, recordings: list[Recording], manifest: Path | None, request: dict[str, Any], *, fresh: bool
 ) -> JobObject:
     """Submit all as one job, or find the one of an earlier run."""
-    files: list[File] = [(one.name, one.path) for one in recordings]
+    files: list[File] = [(printable(one.name), one.path) for one in recordings]
     submit = partial(client.transcripts, files, manifest=manifest, **request)
     hashed = [*([manifest] if manifest else []), *(one.path for one in recordings)]
     names = [one.name for one in recordings]
@@ -126,6 +128,7 @@ def _shown(options: Options, heap: Heap, recordings: list[Recording]) -> int:
     with Progress(*columns, console=options.console) as progress:
         uploaded = progress.add_task("uploaded", total=len(recordings))
         done = progress.add_task("transcribed", total=len(recordings))
+        say = partial(progress.console.print, markup=False, highlight=False, soft_wrap=True)
 
         def tell(row: Row) -> None:
             nonlocal failed
@@ -134,7 +137,9 @@ def _shown(options: Options, heap: Heap, recordings: list[Recording]) -> int:
                 click.echo(row.to_json())
             if row.status != "succeeded":
                 failed += 1
-                progress.console.print(f"{row.file}: {row.error}", style="red", markup=False, highlight=False)
+                say(f"{printable(row.file)}: {row.error}", style="red")
+            elif row.warnings:
+                say(f"{printable(row.file)}: warning: {row.warnings}", style="yellow")
 
         heap.run(recordings, lambda: progress.advance(uploaded), tell)
     return failed

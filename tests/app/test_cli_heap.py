@@ -6,16 +6,20 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from app.cli import main
-from app.cli.heap import Heap, Recording, collect
+from app.cli.heap import collect
 from app.cli.journal import Journal, Row
 from app.client import Client
+from jobs.record import Warn
+from tests.app.conftest import HEARD
 from tests.app.proxy import Proxy
 from tests.conftest import PATIENCE
 
@@ -182,6 +186,113 @@ def test_half_a_line_of_the_journal_costs_one_recording(tmp_path):
     Journal(tmp_path).add("k", Row("c", "succeeded"))
     found = Journal(tmp_path)
     assert [bool(found.done("k", name, name)) for name in "abc"] == [True, False, True]
+
+
+def test_a_journal_may_be_cut_through_a_character_and_names_may_hold_anything(tmp_path):
+    strange = os.fsdecode("一\u2028".encode() + b"\xff")
+    Journal(tmp_path).add("k", Row(strange, "succeeded"))
+    path = tmp_path / ".voxqueue" / "journal.jsonl"
+    path.write_bytes(path.read_bytes() + "\n{你".encode()[:-1])
+    assert Journal(tmp_path).done("k", strange, "")
+
+
+def test_a_recording_or_transcript_that_the_disk_refuses_costs_only_itself(run, worker, heap, tmp_path):
+    (heap / "broken.wav").symlink_to("/proc/self/mem")
+    (heap / "b" / "c.wav").rename(heap / "b" / os.fsdecode(b"bad\xff.wav"))
+    (heap / "a.wav").rename(heap / f"{'x' * 251}.wav")
+    for _ in range(2):
+        result = run("transcribe", "heap", "-o", "out", "-F", "json")
+        assert result.exit_code == 1, result.output
+        found = rows(tmp_path / "out")
+        assert [name[:3] for name, row in found.items() if row["status"] != "succeeded"] == ["bro", "xxx"]
+        assert found["broken.wav"]["error"] == "cannot be read: Input/output error"
+        assert found[f"{'x' * 251}.wav"]["error"] == "cannot be saved: File name too long"
+        assert found["b/bad\ufffd.wav"]["status"] == "succeeded"
+    assert (tmp_path / "out" / "b" / os.fsdecode(b"bad\xff.json")).exists()
+
+
+@pytest.fixture
+def transcribe(run, server_hand):
+    """Run `voxqueue transcribe` while a hand ends its job with a text."""
+
+    def hear(text, *options, **output):
+        def end():
+            with Client() as client:
+                while not (found := list(client.jobs(status="queued"))):
+                    time.sleep(0.02)
+            server_hand.succeed(found[0].id, [("a.txt", "text/plain", text.encode())], **output)
+
+        with ThreadPoolExecutor() as pool:
+            ended = pool.submit(end)
+            result = run("transcribe", "heap/a.wav", "-o", "out", "-F", "txt", *options)
+            ended.result(PATIENCE)
+        assert result.exit_code == 0, result.output
+        return result
+
+    return hear
+
+
+def test_a_transcript_of_other_options_is_not_kept_though_its_size_is_the_same(run, transcribe, heap, tmp_path):
+    transcribe("发", "--script", "hans")
+    transcribe("發", "--script", "hant")
+    for script, text in (("hans", "发"), ("hant", "發")):
+        assert run("transcribe", "heap/a.wav", "-o", "out", "-F", "txt", "--script", script).exit_code == 0
+        assert (tmp_path / "out" / "a.txt").read_text("utf-8") == text
+
+
+def test_warnings_of_a_recording_are_told(transcribe, heap, tmp_path):
+    cut = Warn("truncated", "the recording breaks off after 3 s")
+    assert f"a.wav: warning: {cut.detail}" in transcribe("a", warnings=(cut,)).stderr
+    assert rows(tmp_path / "out")["a.wav"]["warnings"] == cut.detail
+
+
+def test_each_transcript_has_a_place_of_its_own(run, worker, wav, tmp_path):
+    names = ("talk.wav", "talk.mp3", "talk.mp3.wav", "summary.wav", "k.txt/in.wav", "k.wav", "k/in.wav")
+    for name in names:
+        path = tmp_path / "heap" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(wav)
+    assert run("transcribe", "heap", "-o", "out", "-F", "json", "-F", "txt").exit_code == 0
+    out = tmp_path / "out"
+    saved = [file for row in json.loads((out / "summary.json").read_text("utf-8")) for file in row["files"]]
+    assert len(set(saved)) == 2 * len(names)
+    read = [(out / file).read_text("utf-8") for file in saved]
+    assert sorted(set(read)) == sorted([HEARD["json"], HEARD["txt"]])
+    assert {"k/in.txt", "k.wav.txt", "k.txt/in.txt", "talk.wav.txt", "talk.mp3.txt"} <= set(saved)
+
+
+@pytest.mark.parametrize("output", [(), ("-o", ".")], ids=["a folder of its own", "the same folder"])
+def test_results_are_not_taken_for_recordings(run, worker, wav, redis, tmp_path, output):
+    (tmp_path / "a.wav").write_bytes(wav)
+    for _ in range(2):
+        result = run("transcribe", ".", *output, "-F", "txt")
+        assert result.exit_code == 0, result.output
+    assert created(redis) == 1
+
+
+def test_a_file_of_the_user_is_not_written_over(run, worker, wav, tmp_path):
+    (tmp_path / "a.wav").write_bytes(wav)
+    (tmp_path / "a.txt").write_text("notes")
+    for _ in range(2):
+        result = run("transcribe", "a.wav", "-o", ".", "-F", "txt")
+        assert result.exit_code == 1
+        assert "a.txt is there already and is no transcript of an earlier run" in result.stderr
+        assert (tmp_path / "a.txt").read_text() == "notes"
+
+
+def test_bytes_that_another_program_submits_meanwhile_are_one_job(run, worker, redis, heap, tmp_path, monkeypatch):
+    listed = Client.jobs
+
+    def late(client, idempotency_key):
+        monkeypatch.setattr(Client, "jobs", listed)
+        options = {"formats": ["txt"], "priority": "bulk"}
+        client.stt(("other.wav", heap / "a.wav"), idempotency_key=idempotency_key, **options)
+        return iter(())
+
+    monkeypatch.setattr(Client, "jobs", late)
+    result = run("transcribe", "heap/a.wav", "-o", "out", "-F", "txt")
+    assert (result.exit_code, created(redis)) == (0, 1), result.output
+    assert texts(tmp_path / "out") == ["a.txt"]
 
 
 LINES = b'{"custom_id": "x/one", "tts": {"text": "a"}}\nnonsense\n'
