@@ -15,7 +15,7 @@ from jobs.ids import child_id, is_id, new_id
 from jobs.registry import Registry
 from jobs.settings import Settings, table
 from jobs.specs import SPECS, BatchLine, TTSSpec, parse_spec
-from jobs.states import MOVES, TERMINAL, IllegalMove, Kind, Priority, Status, check_move
+from jobs.states import MOVES, TERMINAL, Kind, Priority, Status
 
 JOBS = Path(sys.modules["jobs"].__file__).parent
 
@@ -164,15 +164,6 @@ class TestIds:
 
 
 class TestStates:
-    @pytest.mark.parametrize("old", Status)
-    @pytest.mark.parametrize("new", Status)
-    def test_illegal_moves_raise(self, old, new):
-        if new in MOVES[old]:
-            check_move(old, new)
-        else:
-            with pytest.raises(IllegalMove):
-                check_move(old, new)
-
     def test_ends(self):
         assert {status for status in Status if status.is_terminal} == TERMINAL
         back, lost = {Status.QUEUED, Status.RUNNING}, {Status.FAILED}
