@@ -1,6 +1,7 @@
 """How a unit, an engine or a scheduler can fail, and how errors are told apart."""
 
-from speech.faults import is_fatal, is_out_of_memory
+from speech import faults
+from speech.faults import is_out_of_memory
 
 __all__ = ["DeadlinePassed", "EngineBroken", "SchedulerStopped", "is_fatal", "is_out_of_memory"]
 
@@ -15,3 +16,9 @@ class SchedulerStopped(RuntimeError):
 
 class DeadlinePassed(TimeoutError):
     """The unit's deadline passed before a batch took it."""
+
+
+def is_fatal(error: BaseException) -> bool:
+    """Tell what the next batch would meet, too: a lost CUDA context, or a TensorRT engine that does not run any more."""
+    # By name, for importing the engines would import torch.
+    return faults.is_fatal(error) or any(kind.__name__ == "EngineError" for kind in type(error).__mro__)
