@@ -5,6 +5,7 @@ import pytest
 from speech.books import BookError, book_of_chapters, read_book
 from speech.books.charset import decode_text
 from speech.books.plaintext import read_plain
+from speech.books.tidy import tidy
 
 PROSE = "山上有一座红色的房子，房子里住着三个孩子和一只小猫。他们说：这是我们的家，我们都很喜欢它。"
 TRADITIONAL = "山上有一座紅色的房子，房子裡住著三個孩子和一隻小貓。他們說：這是我們的家，我們都很喜歡它。"
@@ -58,14 +59,39 @@ def test_a_few_bad_bytes_are_left_out_with_a_warning():
         "Chapter 3",
         "CHAPTER III. THE HOUSE",
         "Chapter One: The House",
+        "第3-4章 合",
+        "第二章(1)",
+        "第〇章",
+        "第一章 他来了，她走了。",
+        "正文 第一章 小屋",
+        "正文第一章 小屋",
+        "【第一章】小屋",
+        "【第一章 小屋】",
+        "\u200b第一章 小屋",
+        "\ufeff第一章 小屋",
+        "第　一　章　小屋",
+        "番外篇：夏天",
+        "番外之小红",
+        "番外（上）",
+        "大结局",
+        "大结局（下）",
+        "序幕",
+        "完结感言",
+        "Chap. 1",
+        "Ch. 12: The House",
         "Prologue",
         "EPILOGUE",
     ],
 )
 def test_headings_are_recognised(heading):
     (first, second) = chapters(f"{heading}\n{PROSE}\n第二章\n乙。\n")
-    assert first == (heading.strip("　 ").rstrip("。."), [PROSE])
+    assert first == (tidy(heading).rstrip("。."), [PROSE])
     assert second == ("第二章", ["乙。"])
+
+
+@pytest.mark.parametrize("heading", ["☆、第一章 小屋", "## 第一章 小屋", "★第一章 小屋★", "==== 第一章 小屋 ===="])
+def test_ornaments_around_a_heading_are_not_its_title(heading):
+    assert chapters(f"{heading}\n{PROSE}\n第二章\n乙。\n")[0] == ("第一章 小屋", [PROSE])
 
 
 @pytest.mark.parametrize(
@@ -80,10 +106,35 @@ def test_headings_are_recognised(heading):
         "第二天早上",
         "第一次见到他的时候",
         "第一部分工作已经完成，我们休息吧。",
+        "第一回，他没有来。",
+        "第一节，我们讲的是历史。",
+        "第一章，我们讲历史，也讲地理。",
+        "第三部、第四部都很好看。",
+        "第二章、第三章都看完了",
+        "第二章写得好不好？",
+        "序 一个人走在路上，他想起了往事。",
+        "大结局终于来了",
+        "番外之所以好看，是因为有小猫。",
+        "序幕拉开了",
+        "小河 第二章 再来",
+        "（一）",
+        "I",
+        "1. 开始",
+        "Ch. is short for chapter",
+        "Part Two, he thought.",
     ],
 )
 def test_prose_is_not_taken_for_a_heading(line):
-    assert chapters(f"第一章 开头\n甲。\n{line}\n乙。\n") == [("第一章 开头", ["甲。", line, "乙。"])]
+    for after in ("乙。", "\n乙。\n", "\n第九章\n乙。"):
+        first = chapters(f"第一章 开头\n甲。\n\n{line}\n{after}\n")[0]
+        assert first[0] == "第一章 开头"
+        assert first[1][:2] == ["甲。", line]
+
+
+@pytest.mark.parametrize("line", ["第一节课下课后", "第二话，他说不出来", "第三部电影散场了"])
+def test_what_may_be_prose_and_has_nothing_below_it_is_read(line):
+    """It has the form of a heading, but directly before the next one it would be an empty chapter and not read."""
+    assert chapters(f"第一章\n甲。\n{line}\n\n第二章\n乙。\n") == [("第一章", ["甲。", line]), ("第二章", ["乙。"])]
 
 
 def test_volumes_contain_chapters():
@@ -101,6 +152,83 @@ def test_numbered_lines_are_headings_only_if_they_count_up():
     assert [title for title, _ in chapters(shopping)] == [""]
 
 
+@pytest.mark.parametrize(
+    ("one", "two", "three"),
+    [
+        ("（一）", "（二）", "（三）"),
+        ("(一) 小屋", "(二) 乌龟", "(三) 回家"),
+        ("I", "II", "III"),
+        ("I. The House", "II. The Turtle", "III. The Way Home"),
+        ("I. THE HOUSE.", "II. THE TURTLE.", "III. THE WAY HOME."),
+        ("001 小屋", "002 乌龟", "003 回家"),
+        ("《小河》第1章 小屋", "《小河》第2章 乌龟", "《小河》第3章"),
+        ("小河 第一章 小屋", "小河 第二章 乌龟", "小河 第三章"),
+        ("第1章 小屋", "第2章你好吗？", "第3章 回家"),
+        ("第1章 小屋", "第2章 走；停", "第3章 回家"),
+    ],
+)
+def test_what_could_be_prose_is_a_heading_where_it_counts_on(one, two, three):
+    text = f"{one}\n\n甲。\n\n{two}\n\n乙。\n\n{three}\n\n丙。\n"
+    assert chapters(text) == [
+        (title.rstrip("."), [body]) for title, body in ((one, "甲。"), (two, "乙。"), (three, "丙。"))
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "I\n\n甲。\n\nIII\n\n乙。\n",
+        "I went home\n\n甲。\n\nII\n\n乙。\n",
+        "（一）\n\n甲。\n\n乙。\n",
+        "他来了。\n（一）小屋\n（二）乌龟\n",
+        "小河 第1章\n\n甲。\n\n大河 第2章\n\n乙。\n",
+        "参见 第三章\n\n甲。\n\n参见 第九章\n\n乙。\n",
+    ],
+)
+def test_what_could_be_prose_is_read_where_nothing_counts_on(text):
+    assert chapters(text) == [("", [line for line in text.split("\n") if line])]
+
+
+def test_numbered_chapters_stand_between_a_foreword_and_an_afterword_and_within_parts():
+    text = "楔子\n\n零。\n\n1. 开始\n\n甲。\n\n2. 再来\n\n乙。\n\n尾声\n\n丙。\n"
+    assert [title for title, _ in chapters(text)] == ["楔子", "1. 开始", "2. 再来", "尾声"]
+    book = read("PART ONE\n\nI\n\nOne.\n\nII\n\nTwo.\n\nPART TWO\n\nI\n\nThree.\n\nII\n\nFour.\n")
+    assert [c.title for c in book.chapters] == ["PART ONE I", "II", "PART TWO I", "II"]
+
+
+def test_of_two_ways_of_counting_the_outer_one_is_of_chapters():
+    text = "一、小屋\n\n（一）\n\n甲。\n\n（二）\n\n乙。\n\n二、乌龟\n\n（一）\n\n丙。\n"
+    assert chapters(text) == [("一、小屋", ["（一）", "甲。", "（二）", "乙。"]), ("二、乌龟", ["（一）", "丙。"])]
+
+
+def test_a_table_of_contents_of_numbered_lines_is_not_read():
+    listed = "CONTENTS\n\n I. A Scandal\n II. The League\n III. A Case\n\n\n"
+    told = "I. A SCANDAL\n\nI.\n\nOne.\n\nII.\n\nTwo.\n\nII. THE LEAGUE\n\nThree.\n\nIII. A CASE\n\nFour.\n"
+    assert chapters(listed + told) == [
+        ("I. A SCANDAL", ["I.", "One.", "II.", "Two."]),
+        ("II. THE LEAGUE", ["Three."]),
+        ("III. A CASE", ["Four."]),
+    ]
+
+
+@pytest.mark.timeout(60)  # each takes well under a second; quadratic ones take minutes
+@pytest.mark.parametrize(
+    "text",
+    [
+        ("第" + "一" * 50 + "\n") * 10_000,
+        ("#" * 55 + "第\n") * 10_000,
+        ("a 第1章 " * 8 + "\n") * 10_000,
+        ("（" + "一" * 38 + "\n") * 10_000,
+        "I\n\nII\n\n" * 10_000,
+        "".join(f"第{n}章你好吗？\n甲\n" for n in range(1, 10_000)) + "第10000章\n乙\n",
+        "".join(f"名{n} 第{n}章\n甲\n" for n in range(10_000)),
+    ],
+    ids=["numerals", "ornaments", "names", "brackets", "romans", "counted", "many names"],
+)
+def test_headings_are_found_in_linear_time(text):
+    assert chapters(text)
+
+
 def test_more_than_nine_chapters_keep_their_order():
     text = "".join(f"第{i}章\n内容{i}。\n" for i in range(1, 13))
     assert [title for title, _ in chapters(text)] == [f"第{i}章" for i in range(1, 13)]
@@ -109,10 +237,8 @@ def test_more_than_nine_chapters_keep_their_order():
 def test_a_printed_table_of_contents_is_not_read():
     text = "目录\n第一章 甲\n第二章 乙\n\n第一章 甲\n一。\n第二章 乙\n二。\n"
     book = read(text)
-    assert [(c.title, c.paragraphs) for c in book.chapters if c.title != ""] == [
-        ("第一章 甲", ("一。",)),
-        ("第二章 乙", ("二。",)),
-    ]
+    assert [(c.title, c.paragraphs) for c in book.chapters] == [("第一章 甲", ("一。",)), ("第二章 乙", ("二。",))]
+    assert book.title == ""
     assert [reason for _, reason in book.left_out] == ["table of contents"] * 2
 
 
@@ -126,6 +252,20 @@ def test_title_and_author_are_found_at_the_head_and_not_read():
     assert [c.paragraphs for c in book.chapters] == [("甲。",)]
     english = read("Title: The House\nAuthor: A. Smith\n\nChapter 1\n\nText.\n\nChapter 2\n\nMore.\n")
     assert (english.title, english.author, len(english.chapters)) == ("The House", "A. Smith", 2)
+
+
+@pytest.mark.parametrize(
+    "line", ["献给我的母亲", "献给我的母亲。", "很久以前，有一条小河。", "“你来了。”", "It was late."]
+)
+def test_a_line_before_the_first_chapter_that_is_no_title_is_read(line):
+    book = read(f"{line}\n\n第一章\n甲。\n")
+    assert (book.title, [c.paragraphs for c in book.chapters]) == ("", [(line,), ("甲。",)])
+
+
+@pytest.mark.parametrize("line", ["三体", "三体（全集）", "The House"])
+def test_a_line_alone_before_the_first_chapter_is_the_title(line):
+    book = read(f"{line}\n\n目录\n\n第一章\n甲。\n")
+    assert (book.title, [c.paragraphs for c in book.chapters]) == (line, [("甲。",)])
 
 
 def test_the_licence_around_a_gutenberg_text_is_taken_off():
