@@ -19,6 +19,6 @@ class DeadlinePassed(TimeoutError):
 
 
 def is_fatal(error: BaseException) -> bool:
-    """Tell what the next batch would meet, too: a lost CUDA context, or a TensorRT engine that does not run any more."""
+    """Tell what the next batch would meet, too: a lost CUDA context, or a TensorRT engine that fails."""
     # By name, for importing the engines would import torch.
     return faults.is_fatal(error) or any(kind.__name__ == "EngineError" for kind in type(error).__mro__)
