@@ -41,6 +41,9 @@ class ChapterText:
     total: int
     title: str
     paragraphs: tuple[str, ...]
+    book: str = ""
+    """Its title."""
+    author: str = ""
 
     def to_bytes(self) -> bytes:
         """Return JSON."""
@@ -50,12 +53,18 @@ class ChapterText:
     def from_bytes(cls, data: bytes) -> ChapterText:
         """Return what `to_bytes` wrote."""
         value = json.loads(data)
-        return cls(value["number"], value["total"], value["title"], tuple(value["paragraphs"]))
+        return cls(**{**value, "paragraphs": tuple(value["paragraphs"])})
 
     @property
     def chapter(self) -> Chapter:
         """The chapter of the book."""
         return Chapter(self.title, self.paragraphs)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """What a file of the chapter says of the book, by which players put it in its place."""
+        tags = {"album": self.book, "artist": self.author, "track": f"{self.number}/{self.total}"}
+        return {name: value for name, value in tags.items() if value}
 
 
 @dataclass(frozen=True)
@@ -91,7 +100,9 @@ class Audiobooks:
                 chapters = json.loads(path.read_bytes())
                 book = book_of_chapters((chapter["title"], chapter["text"]) for chapter in chapters)
             else:
-                book = read_book(path, PurePosixPath(source.name).suffix)
+                name = PurePosixPath(source.name)
+                book = read_book(path, name.suffix)
+                book = replace(book, title=book.title or name.stem)
         picture = None
         if cover is not None:
             with self.store.open(job.id, cover) as file:
@@ -130,7 +141,7 @@ class Audiobooks:
         words = self._dictionary(job)
         for number in numbers:
             chapter = book.chapters[number - 1]
-            text = ChapterText(number, len(book.chapters), chapter.title, chapter.paragraphs)
+            text = ChapterText(number, len(book.chapters), chapter.title, chapter.paragraphs, book.title, book.author)
             title = shown_title(chapter, number)
             own = {"voice": voices[number]} if number in voices else {}
             chapter_spec = options.model_copy(update={"title": title, **own})

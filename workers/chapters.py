@@ -102,7 +102,8 @@ class ChapterSpeaker:
         name = chapter_name(text.number, text.total, spec.title, spec.format)
         stem = Path(name).stem
         formats = list(dict.fromkeys([spec.format, BOOK_FORMAT]))
-        making = Making(rate, formats, spec.sample_rate, Levels(spec.loudness))
+        tags = {} if spec.reuse else text.tags  # a kept file may become that of another book
+        making = Making(rate, formats, spec.sample_rate, Levels(spec.loudness), tags)
         with scratch() as folder:
             joined = folder / "joined.pcm"
             join(joined, run.audio(), run.gaps(), rate, check=session.insist)

@@ -189,16 +189,17 @@ class _RawSink:
 
 
 class _SndfileSink:
-    TAGS = ("title", "artist", "album", "genre", "date", "comment")
+    TAGS = {name: name for name in ("title", "artist", "album", "genre", "date", "comment")} | {"track": "tracknumber"}
+    """Ours to the library's."""
 
     def __init__(self, path: Path, format: str, rate: int, metadata: dict[str, str]) -> None:  # noqa: A002
         self.rate = rate
         self._bytes = 0
         self._limit = WAV_LIMIT_BYTES if format == "wav" else None
         self._file = soundfile.SoundFile(path, "w", rate, 1, subtype="PCM_16", format=format.upper())
-        for tag in self.TAGS:
+        for tag, known_as in self.TAGS.items():
             if metadata.get(tag):
-                setattr(self._file, tag, metadata[tag])
+                setattr(self._file, known_as, metadata[tag])
 
     def write(self, audio: NDArray[Any]) -> None:
         self._bytes += 2 * audio.size

@@ -3,6 +3,7 @@
 import json
 from concurrent.futures import ThreadPoolExecutor
 
+import av
 import numpy as np
 import pytest
 
@@ -65,11 +66,14 @@ class Books(Household):
         turns = Turns(enough=100, writers=1)
         return engine, ChapterSpeaker(engine, scheduler, self.store, reusing, turns, self.writers, window=8)
 
-    def speak(self, *chapters, speakers=(), **options):
-        """Have a book spoken, by all `speakers` at once; returns its chapters and its manifest."""
+    def speak(self, *chapters, speakers=(), file=None, **options):
+        """Have a book spoken, by all `speakers` at once; returns its chapters and its manifest.
+
+        It is one of these chapters, or a `file`: name, media type and bytes.
+        """
         self.engine.said.clear()
         data = json.dumps(list(chapters)).encode()
-        book = self.submit(Kind.AUDIOBOOK, options, [("chapters.json", "application/json", data)])
+        book = self.submit(Kind.AUDIOBOOK, options, [file or ("chapters.json", "application/json", data)])
         assert self.run(book) is None
         with ThreadPoolExecutor(8 if speakers else 1) as threads:
             for number, child in enumerate(self.children(book)):
@@ -78,6 +82,13 @@ class Books(Household):
         assert self.run(book) is None
         assert self.queries.get(book).status is Status.SUCCEEDED
         return self.children(book), json.loads(self.read(book, "manifest.json"))
+
+    def tags(self, chapter, ending):
+        """What a player shows of a chapter's file."""
+        blob = next(blob for blob in chapter.output_files if blob.name.endswith(ending))
+        with self.store.path(chapter.id, blob) as path, av.open(str(path)) as opened:
+            found = {**opened.metadata, **opened.streams.audio[0].metadata}
+        return {name: found[name] for name in ("title", "album", "artist", "track") if name in found}
 
 
 @pytest.fixture
@@ -105,6 +116,32 @@ def test_how_far_a_book_is_can_be_told_before_its_chapters_begin(books):
     after = books.queries.get(book)
     assert (before.done, after.done) == (0, after.total)
     assert before.total == after.total == 3 * 4
+
+
+@pytest.mark.parametrize("kind", ["wav", "mp3", "opus"])
+def test_a_chapters_file_says_where_it_belongs(books, kind):
+    made, _ = books.speak(ONE, TWO, title="天气", author="王小明", format=kind)
+    tags = {"title": "第二章 天", "album": "天气", "artist": "王小明", "track": "2/2"}
+    assert books.tags(made[1], f".{kind}") == tags
+
+
+def test_a_file_that_another_book_may_get_says_nothing_of_the_book(books):
+    made, _ = books.speak(ONE, title="天气", author="王小明", format="mp3", reuse=True)
+    assert books.tags(made[0], ".mp3") == {"title": ONE["title"]}
+    moved, _ = books.speak(TWO, ONE, title="雨", format="mp3", reuse=True)
+    assert reused(moved) == [None, made[0].id]
+    assert books.tags(moved[1], ".mp3") == {"title": ONE["title"]}
+
+
+def test_a_book_that_names_itself_nowhere_has_the_name_of_its_file(books):
+    made, manifest = books.speak(file=("小河.txt", "text/plain", "今天下雨。".encode()))
+    assert manifest["title"] == "小河"
+    files = books.queries.get(made[0].parent).output_files
+    assert files[0].name == "小河.m4b"
+    with books.store.path(made[0].parent, files[0]) as path, av.open(str(path)) as opened:
+        assert opened.metadata["title"] == "小河"
+    _, manifest = books.speak(file=("a.md", "text/markdown", "---\ntitle: 河\n---\n今天下雨。".encode()))
+    assert manifest["title"] == "河"
 
 
 def test_a_book_made_again_is_answered_chapter_by_chapter(books):

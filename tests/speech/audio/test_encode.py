@@ -61,12 +61,13 @@ def test_pcm_is_raw_little_endian_and_nothing_else(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["wav", "flac", "mp3", "opus", "m4a"])
-def test_title_and_artist_are_written(tmp_path, kind):
-    encode(tmp_path / "a", [tone(0.5)], rate=RATE, format=kind, metadata={"title": "小猫", "artist": "王小明"})
+def test_tags_are_written(tmp_path, kind):
+    given = {"title": "小猫", "artist": "王小明", "album": "动物", "track": "3/12"}
+    encode(tmp_path / "a", [tone(0.5)], rate=RATE, format=kind, metadata=given)
     with av.open(str(tmp_path / "a")) as container:
         tags = {**container.metadata, **container.streams.audio[0].metadata}
     tags = {key.lower(): value for key, value in tags.items()}
-    assert (tags["title"], tags["artist"]) == ("小猫", "王小明")
+    assert {name: tags[name] for name in given} == given
 
 
 def test_int16_blocks_pass_unchanged(tmp_path):
