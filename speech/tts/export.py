@@ -106,6 +106,26 @@ def exporter_for_torch2trt() -> Iterator[None]:
 
 
 @contextlib.contextmanager
+def bounded_workspace(tensorrt: Any, limit: int) -> Iterator[None]:
+    """Let TensorRT's builders take at most so many bytes of the GPU as workspace while this lasts.
+
+    torch2trt sets the limit of TensorRT before 10 only; without one it is all memory of the GPU.
+    """
+    create = tensorrt.Builder.create_builder_config
+
+    def create_bounded(builder: Any) -> Any:
+        config = create(builder)
+        config.set_memory_pool_limit(tensorrt.MemoryPoolType.WORKSPACE, limit)
+        return config
+
+    tensorrt.Builder.create_builder_config = create_bounded
+    try:
+        yield
+    finally:
+        tensorrt.Builder.create_builder_config = create
+
+
+@contextlib.contextmanager
 def _quiet() -> Iterator[None]:
     """Keep the exporter's progress marks and deprecation notices off the console."""
     exporter = logging.getLogger("torch.onnx")

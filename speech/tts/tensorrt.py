@@ -11,9 +11,10 @@ import fcntl
 import logging
 import math
 import os
+import shutil
+import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -28,13 +29,22 @@ from speech.device import Device
 from speech.errors import DeviceError
 from speech.tts.checkpoint import NetworkFiles, newest_checkpoint
 from speech.tts.engines import EngineError, EngineKey, cache_folder, read_engine, weights_hash, write_engine
-from speech.tts.export import OUTPUT_NAME, WindowGraph, exporter_for_torch2trt, input_names, trial_inputs
+from speech.tts.export import (
+    OUTPUT_NAME,
+    WindowGraph,
+    bounded_workspace,
+    exporter_for_torch2trt,
+    input_names,
+    trial_inputs,
+)
 from speech.tts.vocoder import Generator
 from speech.tts.windows import WindowRunner
 
 log = logging.getLogger(__name__)
 
 LEAST_SNR_DB = 30.0
+BUILD_SECONDS = 3600
+"""After which a build, a matter of minutes, is given up."""
 PRECISIONS = ("float32", "float16")
 CURE = "Install requirements-gpu.txt and torch2trt (make install-gpu), or set the vocoder to torch."
 
@@ -122,19 +132,23 @@ def _one_builder(file: Path) -> Iterator[None]:
 def build(files: NetworkFiles, file: Path, key: EngineKey, device: Device) -> None:
     """Build an engine in a process of its own, so that its memory and its crashes are not ours.
 
+    That process ends with the calling thread. Its workspace is at most the part of the GPU that PyTorch may take here.
+
     Raises:
-        EngineError: the process failed; the detail ends with its last line.
+        EngineError: the process failed or took too long; the detail ends with its last line.
 
     """
     began = time.monotonic()
     log.info(
         "building the TensorRT engine for %s on %s (%s): some minutes", files.config.parent, device.name, key.precision
     )
-    with tempfile.TemporaryDirectory(dir=file.parent) as folder:
-        made = Path(folder) / "engine"
+    with _workplace(file) as folder:
+        made = folder / "engine"
         command = [sys.executable, "-m", "speech.tts.build_engine", str(made), "--device", str(device.index)]
         command += ["--config", str(files.config), "--checkpoint", str(newest_checkpoint(files.checkpoints))]
         command += ["--precision", key.precision, "--frames", str(key.frames), "--rows", str(key.rows)]
+        command += ["--memory-share", str(torch.cuda.get_per_process_memory_fraction(device.index))]
+        command += ["--parent", str(os.getpid()), "--seconds", str(BUILD_SECONDS)]
         # The child must find this package whatever the current folder is.
         root = str(Path(__file__).resolve().parents[2])
         paths = os.pathsep.join(filter(None, [root, os.environ.get("PYTHONPATH", "")]))
@@ -152,21 +166,38 @@ def build(files: NetworkFiles, file: Path, key: EngineKey, device: Device) -> No
                     last = line.strip()
                     log.info("engine %s, %.0f s: %s", file.name, time.monotonic() - began, last)
         if child.returncode != 0 or not made.is_file():
-            raise EngineError(
-                f"building the engine for {files.config.parent} failed (exit {child.returncode}): {last or 'no output'}"
-            )
+            late = child.returncode == -signal.SIGALRM
+            ended = f"was given up after {BUILD_SECONDS} s" if late else f"failed (exit {child.returncode})"
+            raise EngineError(f"building the engine for {files.config.parent} {ended}: {last or 'no output'}")
         write_engine(file, key, made.read_bytes())
     log.info("engine %s built in %.0f s", file.name, time.monotonic() - began)
 
 
-def build_here(generator: Generator, precision: str, frames: int, rows: int) -> bytes:
+@contextmanager
+def _workplace(file: Path) -> Iterator[Path]:
+    """Give an empty folder beside an engine's file; what a killed builder of this engine has left goes.
+
+    For the holder of the engine's lock: another builder's would go, too.
+    """
+    folder = file.with_suffix(".building")
+    for partial in file.parent.glob(f"{file.name}.*.part"):
+        partial.unlink()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def build_here(generator: Generator, precision: str, frames: int, rows: int, workspace_bytes: int) -> bytes:
     """Build an engine in this process and return it serialised; raise DeviceError or EngineError."""
-    import_tensorrt()
+    tensorrt = import_tensorrt()
     try:
         from torch2trt import torch2trt
     except ImportError as error:
         raise DeviceError(f"torch2trt is not installed ({error}). {CURE}", code="library_missing") from error
-    with torch.no_grad(), exporter_for_torch2trt():
+    with torch.no_grad(), exporter_for_torch2trt(), bounded_workspace(tensorrt, workspace_bytes):
         made = torch2trt(
             WindowGraph(generator).eval(),
             trial_inputs(generator, frames, rows),

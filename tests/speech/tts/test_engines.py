@@ -2,9 +2,13 @@
 
 import json
 import logging
+import os
 import re
+import select
+import subprocess
 import sys
 from dataclasses import asdict, replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -18,7 +22,9 @@ from speech.tts.checkpoint import NetworkFiles
 from speech.tts.engines import EngineError, EngineKey, list_engines, read_engine, weights_hash, write_engine
 from speech.tts.tensorrt import import_tensorrt, verify
 from speech.tts.vocoder import load_vocoder
+from tests.conftest import PATIENCE
 
+ROOT = Path(__file__).resolve().parents[3]
 KEY = EngineKey("w" * 64, "10.16.1", "NVIDIA A10", "8.6", "float16", 464, 16)
 GPU = Device("cuda", 0, "NVIDIA A10")
 
@@ -196,15 +202,81 @@ def test_an_engine_for_a_precision_it_cannot_have_is_refused(vocoder_named):
         tensorrt.engine_key(vocoder_named("hifigan_v1_16k").generator, GPU, "bfloat16", 464, 16)
 
 
-def test_a_build_that_fails_says_why_and_leaves_nothing(tmp_path, vocoder_named):
+@pytest.fixture
+def share(monkeypatch):
+    """PyTorch is asked for its share of the GPU, which there need not be."""
+    monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda _: 0.5)
+
+
+def test_a_build_that_fails_says_why_and_leaves_nothing(tmp_path, vocoder_named, share):
     files = NetworkFiles.of(vocoder_named("hifigan_v1_16k").generator.config.file.parent)
     file = KEY.file_in(tmp_path)
+    # What a builder that was killed has left.
+    file.with_suffix(".building").mkdir()
+    file.with_suffix(".building").joinpath("engine").write_bytes(b"half")
+    file.with_name(f"{file.name}.4711.part").write_bytes(b"half")
     # A real child process: on a machine without a GPU it ends with the strict device's message.
     if torch.cuda.is_available():
         pytest.skip("this machine has a CUDA device: the build would succeed")
     with pytest.raises(EngineError, match=r"failed \(exit 1\): device 'cuda:0' was asked for"):
         tensorrt.build(files, file, KEY, GPU)
     assert list(tmp_path.iterdir()) == []
+
+
+HANGING = """
+import os, time
+import speech.device
+
+def hang(_):
+    print("hanging", os.getpid(), flush=True)
+    time.sleep(60)
+
+speech.device.resolve_device = hang
+"""
+"""What Python runs at its start: a build that hangs."""
+PARENT = """
+import logging, sys
+from pathlib import Path
+import torch
+from speech.device import Device
+from speech.tts.checkpoint import NetworkFiles
+from speech.tts.engines import EngineKey
+from speech.tts.tensorrt import build
+
+torch.cuda.get_per_process_memory_fraction = lambda _: 0.5
+logging.basicConfig(level=logging.INFO, stream=sys.stdout)
+key = EngineKey("w", "10.16.1", "NVIDIA A10", "8.6", "float16", 464, 16)
+build(NetworkFiles.of(Path(sys.argv[1])), Path(sys.argv[2]), key, Device("cuda", 0, "NVIDIA A10"))
+"""
+
+
+@pytest.fixture
+def hanging(monkeypatch, tmp_path):
+    """Let every build of this test hang."""
+    (tmp_path / "sitecustomize.py").write_text(HANGING, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), str(tmp_path)]))
+
+
+@pytest.mark.slow
+def test_a_build_ends_with_the_worker_that_wants_it(hanging, tmp_path, vocoder_named):
+    """The worker's lock is free when it is gone: another one would build beside the child."""
+    folder = vocoder_named("hifigan_v1_16k").generator.config.file.parent
+    command = [sys.executable, "-c", PARENT, str(folder), str(tmp_path / "x.engine")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as parent:
+        said = next(line for line in parent.stdout if "hanging" in line)
+        child = os.pidfd_open(int(said.split()[-1]))
+        parent.kill()
+    ended, _, _ = select.select([child], [], [], PATIENCE)
+    os.close(child)
+    assert ended
+
+
+@pytest.mark.slow
+def test_a_build_is_given_up_in_the_end(hanging, share, monkeypatch, tmp_path, vocoder_named):
+    files = NetworkFiles.of(vocoder_named("hifigan_v1_16k").generator.config.file.parent)
+    monkeypatch.setattr(tensorrt, "BUILD_SECONDS", 1)
+    with pytest.raises(EngineError, match="given up after 1 s: hanging"):
+        tensorrt.build(files, KEY.file_in(tmp_path), KEY, GPU)
 
 
 def _corrupt(file):
@@ -224,7 +296,7 @@ def _corrupt(file):
     ids=["corrupt", "foreign", "stale"],
 )
 def test_an_engine_that_cannot_be_used_is_built_anew_or_refused(
-    monkeypatch, caplog, vocoder_named, tmp_path, strict, spoil, reason
+    monkeypatch, caplog, vocoder_named, tmp_path, share, strict, spoil, reason
 ):
     """The build is a real child process, which fails here for want of a GPU: strict refuses, auto takes PyTorch."""
     generator = vocoder_named("hifigan_v1_16k").generator

@@ -20,8 +20,29 @@ from speech.tts.tensorrt import build_here
 onnx = pytest.importorskip("onnx", reason="the exporter's packages are in requirements-dev.txt")
 ort = pytest.importorskip("onnxruntime")
 
+TENSORRT = """
+__version__ = "10.16.1.11"
+
+
+class MemoryPoolType:
+    WORKSPACE = "workspace"
+
+
+class Config:
+    def __init__(self):
+        self.limits = {}
+
+    def set_memory_pool_limit(self, pool, pool_size):
+        self.limits[pool] = pool_size
+
+
+class Builder:
+    def create_builder_config(self):
+        return Config()
+"""
 TORCH2TRT = """
 import io
+import tensorrt
 import torch
 
 
@@ -48,11 +69,13 @@ class Made:
 
 
 VARYING = {}
+CONFIGS = []
 
 
 def torch2trt(module, inputs, input_names=None, output_names=None, fp16_mode=False, use_onnx=False):
     assert use_onnx and fp16_mode and not module.training
     module(*inputs)
+    CONFIGS.append(tensorrt.Builder().create_builder_config())
     stream = io.BytesIO()
     torch.onnx.export(
         Flat(module), list(inputs), stream, input_names=input_names, output_names=output_names,
@@ -64,10 +87,13 @@ def torch2trt(module, inputs, input_names=None, output_names=None, fp16_mode=Fal
 """
 
 
+WORKSPACE = 3 * 2**30
+
+
 @pytest.fixture
 def packages(tmp_path, monkeypatch):
-    """TensorRT's version and torch2trt's call."""
-    for name, content in (("tensorrt", '__version__ = "10.16.1.11"'), ("torch2trt", TORCH2TRT)):
+    """TensorRT's version, what it lets torch2trt set up, and torch2trt's call."""
+    for name, content in (("tensorrt", TENSORRT), ("torch2trt", TORCH2TRT)):
         file = tmp_path / f"{name}.py"
         file.write_text(content, encoding="utf-8")
         spec = importlib.util.spec_from_file_location(name, file)
@@ -85,9 +111,11 @@ def packages(tmp_path, monkeypatch):
 )
 def test_the_graph_torch2trt_gets_computes_what_pytorch_does(packages, vocoder):
     generator, frames, rows = vocoder.generator, 80, 2
-    usual = torch.onnx.export
-    graph = build_here(generator, "float16", frames, rows)
-    assert torch.onnx.export is usual
+    usual = torch.onnx.export, packages.tensorrt.Builder.create_builder_config
+    graph = build_here(generator, "float16", frames, rows, WORKSPACE)
+    assert (torch.onnx.export, packages.tensorrt.Builder.create_builder_config) == usual
+    [config] = packages.CONFIGS
+    assert config.limits == {"workspace": WORKSPACE}, "torch2trt tells TensorRT 10 nothing: it would be the whole GPU"
     session = ort.InferenceSession(graph, providers=["CPUExecutionProvider"])
     names, inputs = input_names(generator), trial_inputs(generator, frames, rows)
     assert [one.name for one in session.get_inputs()] == names
@@ -102,17 +130,17 @@ def test_axes_that_vary_are_no_windows(packages, vocoder_named, monkeypatch):
     usual = torch.onnx.export
     monkeypatch.setattr(packages, "VARYING", {0: "rows"})
     with pytest.raises(EngineError, match=r"one static shape.*'rows'"):
-        build_here(vocoder_named("hifigan_v1_16k").generator, "float16", 80, 2)
+        build_here(vocoder_named("hifigan_v1_16k").generator, "float16", 80, 2, WORKSPACE)
     assert torch.onnx.export is usual
 
 
 def test_no_engine_is_an_error(packages, vocoder_named, monkeypatch):
     monkeypatch.setattr(packages, "torch2trt", lambda *_, **__: packages.Made())
     with pytest.raises(EngineError, match="could not build an engine"):
-        build_here(vocoder_named("hifigan_v1_16k").generator, "float16", 80, 2)
+        build_here(vocoder_named("hifigan_v1_16k").generator, "float16", 80, 2, WORKSPACE)
 
 
 def test_a_missing_torch2trt_says_what_to_install(packages, vocoder_named, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch2trt", None)
     with pytest.raises(DeviceError, match=r"torch2trt is not installed.*make install-gpu"):
-        build_here(vocoder_named("hifigan_v1_16k").generator, "float16", 80, 2)
+        build_here(vocoder_named("hifigan_v1_16k").generator, "float16", 80, 2, WORKSPACE)
