@@ -9,7 +9,7 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from jobs.files import Store
@@ -53,18 +53,18 @@ class Recordings:
             yield recording
 
     def _all(self, job: Job) -> Iterator[Recording]:
-        named: dict[str, ManifestLine] = {}
+        named: dict[str, list[ManifestLine]] = {}
         yield from self._of_manifest(job, named)
         for blob in all_files(self.store, job):
             if is_zip(blob):
                 yield from self._of_archive(job, blob, named)
             else:
-                yield _uploaded(blob.name, named, partial(_as_it_is, blob))
-        for name in named:
+                yield from _uploaded(blob.name, named, partial(_as_it_is, blob))
+        for name in (name for name, lines in named.items() for _ in lines):
             detail = f"manifest: no uploaded file is called {name}; a file in a folder or .zip is named with it"
             yield Recording(name, problem=Problem("no_such_file", "No such recording", detail))
 
-    def _of_manifest(self, job: Job, named: dict[str, ManifestLine]) -> Iterator[Recording]:
+    def _of_manifest(self, job: Job, named: dict[str, list[ManifestLine]]) -> Iterator[Recording]:
         """Yield what is not uploaded; lines about uploads are put into `named`."""
         manifest = next((blob for blob in job.inputs if blob.name == MANIFEST), None)
         if manifest is None:
@@ -74,11 +74,11 @@ class Recordings:
                 if found.line is None:
                     yield Recording(f"line-{found.number}", problem=found.problem)
                 elif found.line.file is not None:
-                    named[clean_path(found.line.file, "recording")] = found.line
+                    named.setdefault(clean_path(found.line.file, "recording"), []).append(found.line)
                 else:
                     yield Recording(found.line.path, found.line.own)
 
-    def _of_archive(self, job: Job, blob: Blob, named: dict[str, ManifestLine]) -> Iterator[Recording]:
+    def _of_archive(self, job: Job, blob: Blob, named: dict[str, list[ManifestLine]]) -> Iterator[Recording]:
         with self.store.path(job.id, blob) as path:
             try:
                 archive = zipfile.ZipFile(path)
@@ -92,9 +92,10 @@ class Recordings:
                     if member.problem:
                         yield Recording(member.path, problem=member.problem)
                     else:
-                        yield _uploaded(member.path, named, self._unpacker(job, archive, member))
+                        yield from _uploaded(member.path, named, self._unpacker(job, archive, member))
 
     def _unpacker(self, job: Job, archive: zipfile.ZipFile, member: Member) -> Callable[[], Blob]:
+        @cache  # several lines of a manifest may be about it
         def unpack() -> Blob:
             try:
                 return self.store.put(job.id, chunks(archive, member), name=member.path)
@@ -108,8 +109,10 @@ def _as_it_is(blob: Blob) -> Blob:
     return blob
 
 
-def _uploaded(path: str, named: dict[str, ManifestLine], take: Callable[[], Blob]) -> Recording:
-    line = named.pop(path, None)
-    if line is None:
-        return Recording(path, take=take)
-    return Recording(line.path, line.own, take)
+def _uploaded(path: str, named: dict[str, list[ManifestLine]], take: Callable[[], Blob]) -> Iterator[Recording]:
+    """Yield an upload once for each line about it, as each line would have it, or once as it is."""
+    lines = named.pop(path, None)
+    if lines is None:
+        yield Recording(path, take=take)
+    else:
+        yield from (Recording(line.path, line.own, take) for line in lines)

@@ -201,6 +201,25 @@ def test_a_manifest_names_recordings_and_gives_each_its_options(house):
     assert "renamed/c.txt" in names_in(house, job_id)
 
 
+def test_a_recording_is_heard_once_for_each_line_about_it(house):
+    manifest = """file,name,language
+a.wav,zh/a.wav,zh
+./a.wav,en/a.wav,en
+in/b.wav,,zh
+in/b.wav,,en
+nowhere.wav,,zh
+nowhere.wav,,en
+"""
+    archive = zipped(("in/b.wav", b"RIFF"))
+    files = [("a.wav", *WAV), ("x.zip", "application/zip", archive), (".manifest", "text/csv", manifest.encode())]
+    job_id = transcribe(house, *files)
+    heard = [(child.metadata["path"], child.spec["language"]) for child in house.children(job_id)]
+    assert heard == [("zh/a.wav", "zh"), ("en/a.wav", "en"), ("in/b.wav", "zh"), ("in/b.wav", "en")]
+    assert names_in(house, job_id)[:4] == ["zh/a.txt", "en/a.txt", "in/b.wav.txt", "in/b.wav (2).txt"]
+    rows = json.loads(house.read(job_id, "summary.json"))
+    assert [row["file"] for row in rows if row["status"] == "failed"] == ["nowhere.wav", "nowhere.wav"]
+
+
 def test_retry_runs_only_what_failed(house):
     job_id = house.submit(Kind.TRANSCRIPTS, TXT, [(f"{n}.wav", *WAV) for n in range(3)])
     house.run(job_id)
