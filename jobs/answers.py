@@ -128,6 +128,18 @@ class Refusal:
     wake: Delivery | None = None
 
 
+@dataclass(frozen=True)
+class DueCall:
+    """A webhook that is to be called."""
+
+    id: str
+    """The job's."""
+    number: int
+    """Which of its calls: it is made once, however many messages ask for it."""
+    sequence: int
+    """Newer than that of any delivery so far."""
+
+
 Signal = Literal["go", "yield", "cancel", "lost"]
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from celery import Celery
 
+from jobs.answers import DueCall
 from jobs.connect import RedisClient
 from jobs.ledger import PORTION, Delivery, Ledger
 from jobs.states import Kind, Phase
@@ -26,7 +27,7 @@ SEPARATOR = ":"
 AT_ONCE = 200
 """Messages that are sent in one round trip."""
 HEADS = 5
-"""Messages at the end of a list among which one of ours is looked for; the queues carry others, too (webhooks)."""
+"""Messages at the end of a list among which one of ours is looked for; somebody may have put others there."""
 PORTIONS = 10
 """Portions of lost messages of a list that are found at once: sending takes seconds, and the dead must not wait."""
 UNKNOWN = 1
@@ -74,6 +75,12 @@ class Message:
         arguments = (delivery.id, delivery.sequence)
         return cls(task, task_id, arguments, delivery.queue, delivery.step, {"sequence": delivery.sequence})
 
+    @classmethod
+    def of_webhook(cls, call: DueCall) -> Message:
+        """Return the message of a webhook's call. Its sequence tells `oldest` what came before it."""
+        arguments = (call.id, call.number)
+        return cls("webhook", f"{call.id}.webhook", arguments, "cpu", WEBHOOK_STEP, {"sequence": call.sequence})
+
 
 class Broker:
     """Sends messages and reads the lists. Thread-safe.
@@ -92,9 +99,9 @@ class Broker:
         """Send a message for each. A failure is logged, not raised: the job is in the ledger, the sweeper sends it."""
         self._send([Message.of(delivery) for delivery in deliveries])
 
-    def call_webhooks(self, job_ids: Iterable[str]) -> None:
-        """Have the webhooks of jobs called. A failure is logged: they stay due in the ledger."""
-        self._send([Message("webhook", f"{job_id}.webhook", (job_id,), "cpu", WEBHOOK_STEP, {}) for job_id in job_ids])
+    def call_webhooks(self, calls: Iterable[DueCall]) -> None:
+        """Have webhooks called. A failure is logged: they stay due in the ledger."""
+        self._send([Message.of_webhook(call) for call in calls])
 
     def _send(self, due: list[Message]) -> None:
         for begin in range(0, len(due), AT_ONCE):
@@ -133,7 +140,10 @@ class Broker:
                 )
 
     def oldest(self, queue: str, step: int) -> int:
-        """Return the sequence number of our message that is popped next, 0 if the list is empty, else `UNKNOWN`."""
+        """Return the sequence number of our message that is popped next, 0 if the list is empty, else `UNKNOWN`.
+
+        That of a webhook's message is newer than all deliveries which were made due before it.
+        """
         messages = self._redis.lrange(list_name(queue, step), -HEADS, -1)
         if not messages:
             return 0

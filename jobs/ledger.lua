@@ -209,6 +209,13 @@ local function child_changed(id, now)
   return wake_parent(parent, now)
 end
 
+-- Have a webhook called at a time. Each call has a number of its own: what was sent or begun under an older one is over.
+local function next_call(id, at)
+  redis.call('ZADD', P .. 'webhooks', int(at), id)
+  changed = true
+  return redis.call('HINCRBY', job_key(id), 'call', 1)
+end
+
 -- Count for good: a scrape of the metrics reads sums and scans nothing.
 local SECONDS = { 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 14400, 86400 }
 local function figure(kind, name, by) redis.call('HINCRBYFLOAT', P .. 'figures:' .. kind, name, by) end
@@ -254,7 +261,7 @@ function finish(id, status, now, output, error)
     redis.call('ZADD', P .. 'expiry', int(now + tonumber(ttl)), id)
   end
   if status == 'succeeded' then redis.call('DEL', P .. 'units:' .. id) end
-  if get(id, 'webhook') ~= '' then redis.call('ZADD', P .. 'webhooks', int(now), id) end
+  if get(id, 'webhook') ~= '' then next_call(id, now) end
   announce(id)
   return child_changed(id, now)
 end
@@ -824,26 +831,47 @@ function ledger.unpark(a)
   return { deliveries = deliveries, more = room == 0 }
 end
 
--- Ended jobs whose webhook is to be called. Each is put off, so that a call whose caller dies is made again.
+-- Ended jobs whose webhook is to be called, and the number of that call. Each is put off, so that a message that is lost
+-- is sent again; if it only waits, both have the same number, and the first to come makes the call. `sequence` is newer
+-- than any delivery so far: a message with it tells `lost` what has been before it in its list.
 function ledger.webhooks_due(a)
-  local now = now_ms()
-  local ids = redis.call('ZRANGEBYSCORE', P .. 'webhooks', '-inf', now, 'LIMIT', 0, a.limit)
-  for _, id in ipairs(ids) do redis.call('ZADD', P .. 'webhooks', int(now + a.put_off_ms), id) end
-  changed = #ids > 0
-  return { ids = ids }
+  local now, calls = now_ms(), {}
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'webhooks', '-inf', now, 'LIMIT', 0, a.limit)) do
+    redis.call('ZADD', P .. 'webhooks', int(now + a.put_off_ms), id)
+    calls[#calls + 1] = { id = id, number = tonumber(get(id, 'call') or 0) }
+  end
+  changed = #calls > 0
+  return { calls = calls, sequence = tonumber(redis.call('GET', P .. 'sequence') or 0) + 1 }
 end
 
--- What came of a call; the next one is due in `again_ms`, or never (0). The calls are kept beside the record.
+local function awaits_call(id, number)
+  return redis.call('ZSCORE', P .. 'webhooks', id) and tonumber(get(id, 'call') or 0) == number
+end
+
+-- Begin a call, if that number is still to be called: answers the call's own number, and which try since the job's end it
+-- is. If its caller dies, another is due after `put_off_ms`.
+function ledger.webhook_begin(a)
+  if not awaits_call(a.id, a.number) then return { ok = false } end
+  return { ok = true, number = next_call(a.id, now_ms() + a.put_off_ms), try = tonumber(get(a.id, 'calls') or 0) + 1 }
+end
+
+-- Who has no room for a call leaves it for a little later.
+function ledger.webhook_put_off(a)
+  if awaits_call(a.id, a.number) then redis.call('ZADD', P .. 'webhooks', int(now_ms() + a.put_off_ms), a.id) end
+  return {}
+end
+
+-- What came of a call; the next one is due in `again_ms`, or never (0). The calls are kept beside the record. If the job
+-- was retried meanwhile, or a client wants another call, that is called in its turn whatever came of this one.
 function ledger.webhook_called(a)
-  local status = get(a.id, 'status')
-  if not status then return { ok = false } end
+  if not exists(a.id) then return { ok = false } end
   changed = true
   redis.call('RPUSH', P .. 'calls:' .. a.id, a.call_facts)
   redis.call('LTRIM', P .. 'calls:' .. a.id, -a.keep, -1)
-  if not TERMINAL[status] then return { ok = true } end -- it was retried meanwhile, and is called at its next end
+  if not awaits_call(a.id, a.number) then return { ok = true } end
   redis.call('HINCRBY', job_key(a.id), 'calls', 1)
   if a.again_ms > 0 then
-    redis.call('ZADD', P .. 'webhooks', int(now_ms() + a.again_ms), a.id)
+    next_call(a.id, now_ms() + a.again_ms)
   else
     redis.call('ZREM', P .. 'webhooks', a.id)
   end
@@ -855,7 +883,7 @@ function ledger.webhook_again(a)
   if not status then return { outcome = 'gone' } end
   if webhook == '' then return { outcome = 'none' } end
   if not TERMINAL[status] then return { outcome = status } end
-  redis.call('ZADD', P .. 'webhooks', int(now_ms()), a.id)
+  next_call(a.id, now_ms())
   return { outcome = 'due' }
 end
 

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from importlib import resources
 from typing import Any
 
-from jobs.answers import NO_LIMITS, Claim, Delivery, Limits, NewJob, Recovery, Refusal, Renewal, Signal, Submitted
+from jobs.answers import NO_LIMITS, Claim, Delivery, DueCall, Limits, NewJob, Recovery, Refusal, Renewal, Submitted
 from jobs.connect import RedisClient
 from jobs.errors import Conflict, LeaseLost, NotFound, QueueFull, SchemaMismatch
 from jobs.record import Job, Output, Problem
 from jobs.states import MOVES, Status
 
-__all__ = ["Claim", "Delivery", "Ledger", "Limits", "NewJob", "Recovery", "Refusal", "Renewal", "Signal", "Submitted"]
+__all__ = ["Claim", "Delivery", "Ledger", "Limits", "NewJob", "Recovery", "Refusal", "Renewal", "Submitted"]
 
 SCHEMA_VERSION = 2
 """Of keys and fields; jobs/migrations.py leads on from older ones."""
@@ -26,7 +26,7 @@ TRASH = 1000
 """Jobs whose files are removed at once."""
 KEPT = frozenset(
     {"claim", "commit", "release", "wait_for_children", "cancel", "cancel_children", "retry", "retry_children"}
-    | {"delete", "expire", "recover", "bury", "lost", "unpark", "webhooks_due", "webhook_called"}
+    | {"delete", "expire", "recover", "bury", "lost", "unpark", "webhooks_due", "webhook_begin", "webhook_called"}
 )
 """Functions whose answer is kept for a repeated call: their deliveries must not be lost with a connection."""
 CONDEMNED = Problem(
@@ -314,13 +314,27 @@ class Ledger:
 
     # --- webhooks
 
-    def webhooks_due(self, limit: int, put_off_seconds: float) -> list[str]:
-        """Return ended jobs whose webhook is to be called, and put each off in case that its caller dies."""
-        return list(self._call("webhooks_due", limit=limit, put_off_ms=int(put_off_seconds * 1000))["ids"] or [])
+    def webhooks_due(self, limit: int, put_off_seconds: float) -> list[DueCall]:
+        """Return the webhooks that are to be called, and put each off in case that its message is lost."""
+        answer = self._call("webhooks_due", limit=limit, put_off_ms=int(put_off_seconds * 1000))
+        return [DueCall(one["id"], int(one["number"]), int(answer["sequence"])) for one in answer["calls"] or []]
 
-    def webhook_called(self, job_id: str, facts: str, again_seconds: float, keep: int) -> None:
+    def webhook_begin(self, job_id: str, number: int, put_off_seconds: float) -> tuple[int, int] | None:
+        """Begin a call unless it is over or begun: its new number, for `webhook_called`, and which try it is.
+
+        If its caller dies, another is due after `put_off_seconds`.
+        """
+        answer = self._call("webhook_begin", id=job_id, number=number, put_off_ms=int(put_off_seconds * 1000))
+        return (int(answer["number"]), int(answer["try"])) if answer["ok"] else None
+
+    def webhook_put_off(self, job_id: str, number: int, seconds: float) -> None:
+        """Leave a call that is not begun for later."""
+        self._call("webhook_put_off", id=job_id, number=number, put_off_ms=int(seconds * 1000))
+
+    def webhook_called(self, job_id: str, number: int, facts: str, again_seconds: float, keep: int) -> None:
         """Note a call (`facts`, JSON) and when the next one is due, 0 for never."""
-        self._call("webhook_called", id=job_id, call_facts=facts, again_ms=int(again_seconds * 1000), keep=keep)
+        again_ms = int(again_seconds * 1000)
+        self._call("webhook_called", id=job_id, number=number, call_facts=facts, again_ms=again_ms, keep=keep)
 
     def webhook_again(self, job_id: str) -> str:
         """Make a webhook due now; answers `due`, or why not: `gone`, `none`, or the job's status."""

@@ -10,6 +10,7 @@ import base64
 import json
 import random
 import secrets
+import threading
 import time
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -17,9 +18,11 @@ from typing import Any
 
 from standardwebhooks import Webhook
 
+from jobs.answers import DueCall
 from jobs.connect import RedisClient
 from jobs.errors import Conflict, NotFound
 from jobs.ledger import PORTION, PREFIX, Ledger
+from jobs.queries import Queries
 from jobs.record import Job, rfc3339
 from jobs.settings import Settings
 from jobs.urls import FetchError, post
@@ -27,7 +30,9 @@ from jobs.urls import FetchError, post
 PAUSES = (5, 30, 120, 600, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600)
 """Seconds before each further call: some 16 hours in all, so that a night's outage is survived."""
 PUT_OFF_SECONDS = 60
-"""After so long a call whose caller died is made again."""
+"""After so long a call whose message was lost, or whose caller died, is asked for again."""
+NO_ROOM_SECONDS = 5
+"""After so long a call that found too many others under way is asked for again."""
 KEPT_CALLS = 20
 GONE = 410
 """The receiver wants no more."""
@@ -54,7 +59,10 @@ class Webhooks:
     def __init__(self, ledger: Ledger, settings: Settings) -> None:
         self._ledger = ledger
         self._redis: RedisClient = ledger.redis
+        self._queries = Queries(ledger.redis)
         self._settings = settings
+        # The same threads plan and assemble books: receivers that never answer must not hold all of them.
+        self._room = threading.Semaphore(max(1, settings.cpu_task_threads // 2))
 
     def secret(self) -> str:
         """Return the signing secret: the configured one, or one that is made once for this ledger."""
@@ -64,26 +72,36 @@ class Webhooks:
         self._redis.set(f"{PREFIX}webhook_secret", made, nx=True)
         return str(self._redis.get(f"{PREFIX}webhook_secret"))
 
-    def due(self) -> list[str]:
-        """Return jobs whose webhook is to be called now; they are due again later unless `call` says otherwise."""
+    def due(self) -> list[DueCall]:
+        """Return the calls that are to be made now; they are due again later unless `call` says otherwise."""
         return self._ledger.webhooks_due(PORTION, PUT_OFF_SECONDS)
 
     def calls(self, job_id: str) -> list[dict[str, Any]]:
         """Return the calls that were made, oldest first."""
         return [json.loads(call) for call in self._redis.lrange(f"{PREFIX}calls:{job_id}", 0, -1)]
 
-    def call(self, job: Job) -> Call:
-        """Call the webhook of a job that has ended, and note what came of it."""
-        if not job.status.is_terminal:
-            return Call(_now(), 0, None, "the job was retried; its webhook is called when it has ended again")
-        attempt = int(self._redis.hget(f"{PREFIX}job:{job.id}", "calls") or 0) + 1
+    def call(self, job_id: str, number: int) -> Call | None:
+        """Make a call that is due, and note what came of it. None: it is made already, or there is no room now."""
+        if not self._room.acquire(blocking=False):
+            self._ledger.webhook_put_off(job_id, number, NO_ROOM_SECONDS)
+            return None
+        try:
+            job = self._queries.get(job_id)  # before `webhook_begin`: it tells whether this end is still the last one
+            begun = self._ledger.webhook_begin(job_id, number, PUT_OFF_SECONDS)
+            return self._call(job, *begun) if begun else None
+        except NotFound:
+            return None
+        finally:
+            self._room.release()
+
+    def _call(self, job: Job, number: int, attempt: int) -> Call:
         body = self._body(job)
         try:
             status, error = post(job.webhook, self._settings, body, self._headers(job, body)), None
         except FetchError as failure:
             status, error = None, failure.detail
         made = Call(_now(), attempt, status, error)
-        self._ledger.webhook_called(job.id, json.dumps(asdict(made)), _pause_after(made), KEPT_CALLS)
+        self._ledger.webhook_called(job.id, number, json.dumps(asdict(made)), _pause_after(made), KEPT_CALLS)
         return made
 
     def call_again(self, job_id: str) -> None:

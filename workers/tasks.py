@@ -11,6 +11,9 @@ from jobs.logs import about
 from workers.process import WorkerProcess
 from workers.session import JobFailed
 
+OLDER = -1
+"""The number in a webhook's message of an older version, which had none: that of no call. It is soon sent anew."""
+
 
 def register_tasks(app: Celery, process: WorkerProcess) -> None:
     """Register the tasks that this process can do."""
@@ -28,9 +31,9 @@ def _task(process: WorkerProcess, name: str) -> Any:
 
 
 def _webhook(process: WorkerProcess) -> Any:
-    def call(job_id: str) -> str:
+    def call(job_id: str, number: int = OLDER) -> str:
         with about(job_id), tracing.running(job_id, "webhook"):
-            made = process.webhooks.call(process.queries.get(job_id))
-        return f"{made.status or made.error}"
+            made = process.webhooks.call(job_id, number)
+        return f"{made.status or made.error}" if made else "nothing to do now"
 
     return call

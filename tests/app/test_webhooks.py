@@ -37,9 +37,9 @@ def call_what_is_due(services):
 
     def call():
         due = webhooks.due()
-        for job_id in due:
-            webhooks.call(services.queries.get(job_id))
-        return due
+        for call in due:
+            webhooks.call(call.id, call.number)
+        return [call.id for call in due]
 
     return call
 

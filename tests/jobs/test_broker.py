@@ -8,7 +8,7 @@ from celery import Celery
 from kombu import Consumer, Queue
 from redis.connection import AbstractConnection
 
-from jobs.broker import AT_ONCE, UNKNOWN, Broker, list_name
+from jobs.broker import AT_ONCE, HEADS, UNKNOWN, Broker, list_name
 from jobs.ledger import Claim, Refusal
 from jobs.states import Kind, Phase
 
@@ -224,16 +224,27 @@ class TestLost:
         assert broker.find_lost(desk.ledger, GRACE) == []
 
     def test_messages_of_others_are_looked_past(self, desk, broker, submit, celery, redis, long_ago):
-        celery.send_task("webhook", queue="tts", priority=4)
+        celery.send_task("foreign", queue="tts", priority=4)
         submit()
         lost = submit(sent=False)
         long_ago()
         assert broker.oldest("tts", 4) == desk.sent[lost].sequence - 1
         assert broker.find_lost(desk.ledger, GRACE) == []
 
+    def test_many_webhooks_hide_nothing_that_is_lost(self, desk, broker, submit, redis, long_ago):
+        lost = submit(sent=False, queue="cpu")
+        for _ in range(HEADS + 1):
+            desk.succeed(desk.start(webhook="https://example.org/"))
+        broker.call_webhooks(desk.ledger.webhooks_due(100, 60))
+        later = submit(queue="cpu")
+        assert redis.llen("cpu:4") == HEADS + 2
+        long_ago()
+        assert [one.id for one in broker.find_lost(desk.ledger, GRACE)] == [lost]
+        assert isinstance(desk.claim(later), Claim), "its message is behind those of the webhooks"
+
     def test_among_messages_of_others_only_nothing_is_judged(self, desk, broker, submit, celery, long_ago):
-        for _ in range(5):
-            celery.send_task("webhook", queue="tts", priority=4)
+        for _ in range(HEADS):
+            celery.send_task("foreign", queue="tts", priority=4)
         submit()
         long_ago()
         assert broker.oldest("tts", 4) == UNKNOWN

@@ -77,7 +77,7 @@ class TestRetry:
         desk.retry(claim.id)
         assert desk.ledger.webhooks_due(10, 60) == []
         desk.succeed(desk.claim(claim.id))
-        assert desk.ledger.webhooks_due(10, 60) == [claim.id]
+        assert [due.id for due in desk.ledger.webhooks_due(10, 60)] == [claim.id]
 
     @pytest.mark.parametrize("state", ["queued", "running", "succeeded"])
     def test_only_what_has_failed_or_was_canceled(self, desk, state):

@@ -1,7 +1,9 @@
 """Webhooks against a real HTTP server on this machine."""
 
 import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from standardwebhooks import Webhook
@@ -9,24 +11,27 @@ from standardwebhooks import Webhook
 from jobs.errors import Conflict, NotFound
 from jobs.ids import new_id
 from jobs.ledger import Ledger, NewJob
-from jobs.queries import Queries
 from jobs.record import Output, Problem
 from jobs.settings import Settings
 from jobs.states import Kind
-from jobs.webhooks import PAUSES, Webhooks
+from jobs.webhooks import NO_ROOM_SECONDS, PAUSES, Webhooks
 
 
-class Receiver(HTTPServer):
-    """Answers with the statuses that it is given, in turn, then with 200; keeps what it got."""
+class Receiver(ThreadingHTTPServer):
+    """Answers with the statuses that it is given, in turn, then with 200, once it may `go`; keeps what it got."""
 
     def __init__(self):
         receiver = self
         self.statuses, self.got = [], []
+        self.go, self.asked = threading.Event(), threading.Semaphore(0)
+        self.go.set()
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["content-length"]))
                 receiver.got.append((dict(self.headers), body))
+                receiver.asked.release()
+                receiver.go.wait(30)
                 self.send_response(receiver.statuses.pop(0) if receiver.statuses else 200)
                 self.end_headers()
 
@@ -42,6 +47,7 @@ def receiver():
     server = Receiver()
     threading.Thread(target=server.serve_forever, daemon=True).start()
     yield server
+    server.go.set()
     server.shutdown()
     server.server_close()
 
@@ -53,20 +59,39 @@ class Office:
         self.redis = redis
         self.ledger = Ledger(redis)
         self.webhooks = Webhooks(self.ledger, Settings(allowed_networks=allowed))
-        self.queries = Queries(redis)
-        delivery = self.ledger.submit(
-            NewJob(id=new_id(), kind=Kind.TTS, queue="tts", priority=4, owner="o", spec="{}", webhook=url)
-        ).delivery
-        self.id = delivery.id
-        claim = self.ledger.claim(delivery.id, delivery.sequence, "w")
+        self.url = url
+        claim = self.claim()
+        self.id = claim.id
         assert self.webhooks.due() == []
         if fails:
             self.ledger.fail(claim, Problem("bad", "Bad", "it went wrong"))
         else:
             self.ledger.succeed(claim, Output(text="x"))
 
+    def claim(self):
+        new = NewJob(id=new_id(), kind=Kind.TTS, queue="tts", priority=4, owner="o", spec="{}", webhook=self.url)
+        delivery = self.ledger.submit(new).delivery
+        return self.ledger.claim(delivery.id, delivery.sequence, "w")
+
+    def end_another(self):
+        self.ledger.succeed(self.claim(), Output(text="x"))
+
+    def due(self):
+        """Return the jobs of what is due."""
+        return [call.id for call in self.webhooks.due()]
+
+    def let_it_be_due(self):
+        """Let the pause before the next call, or that in which one is put off, be over; return the call."""
+        self.redis.zadd("vq:webhooks", {self.id: 1}, xx=True)
+        [due] = self.webhooks.due()
+        return due
+
+    def make(self, due):
+        """Make a call as a worker does that gets its message."""
+        return self.webhooks.call(due.id, due.number)
+
     def call(self):
-        return self.webhooks.call(self.queries.get(self.id))
+        return self.make(self.let_it_be_due())
 
     def seconds_to_next(self):
         score = self.redis.zscore("vq:webhooks", self.id)
@@ -76,9 +101,9 @@ class Office:
 
 def test_the_end_of_a_job_is_told_once_and_signed(redis, receiver):
     office = Office(redis, receiver.url)
-    assert office.webhooks.due() == [office.id]
-    assert office.webhooks.due() == []  # the first caller has it for a while
-    assert office.call().is_delivered
+    [due] = office.webhooks.due()
+    assert office.due() == []  # its message has some time
+    assert office.make(due).is_delivered
     [(headers, body)] = receiver.got
     message = Webhook(office.webhooks.secret()).verify(body, {k.lower(): v for k, v in headers.items()})
     assert message["type"] == "job.succeeded"
@@ -103,7 +128,7 @@ def test_gone_stops_and_a_client_may_ask_again(redis, receiver):
     office.call()
     assert office.seconds_to_next() is None
     office.webhooks.call_again(office.id)
-    assert office.webhooks.due() == [office.id]
+    assert office.due() == [office.id]
 
 
 def retried(office):
@@ -112,6 +137,18 @@ def retried(office):
     office.ledger.retry(office.id, sent.extend)
     [delivery] = sent
     return office.ledger.claim(delivery.id, delivery.sequence, "w")
+
+
+@contextmanager
+def under_way(office, due, receiver):
+    """Hold a call up until the end of the block."""
+    receiver.go.clear()
+    with ThreadPoolExecutor(1) as pool:
+        call = pool.submit(office.make, due)
+        assert receiver.asked.acquire(timeout=30)
+        yield
+        receiver.go.set()
+        assert call.result() is not None
 
 
 def fail_again(office):
@@ -128,23 +165,73 @@ def test_every_end_has_all_its_tries(redis, receiver):
     assert office.call().attempt == len(PAUSES) + 1
     assert office.seconds_to_next() is None, "given up"
     fail_again(office)
-    assert office.webhooks.due() == [office.id]
+    assert office.due() == [office.id]
     assert office.call().attempt == 1
     assert office.seconds_to_next() <= 1.3 * PAUSES[0]
 
 
 def test_a_call_that_is_under_way_while_its_job_is_retried_brings_no_other(redis, receiver):
     office = Office(redis, receiver.url, fails=True)
-    ended = office.queries.get(office.id)
-    claim = retried(office)
     receiver.statuses = [500]
-    office.webhooks.call(ended)
+    due = office.let_it_be_due()
+    with under_way(office, due, receiver):
+        claim = retried(office)
     assert office.webhooks.due() == []
-    assert "retried" in office.call().error
+    assert office.make(due) is None
     assert len(receiver.got) == 1, "nobody hears of a job that runs"
     office.ledger.succeed(claim, Output(text="x"))
-    assert office.webhooks.due() == [office.id]
     assert office.call().attempt == 1
+
+
+def test_an_end_is_told_though_a_call_for_the_one_before_came_through_after_it(redis, receiver):
+    office = Office(redis, receiver.url, fails=True)
+    with under_way(office, office.let_it_be_due(), receiver):
+        fail_again(office)
+    assert office.due() == [office.id]
+
+
+def test_a_message_that_waited_for_so_long_that_it_was_sent_again_brings_one_call(redis, receiver):
+    office = Office(redis, receiver.url)
+    first, second = office.let_it_be_due(), office.let_it_be_due()
+    receiver.statuses = [500]
+    with under_way(office, first, receiver):
+        assert office.make(second) is None, "it is being called"
+        third = office.let_it_be_due()
+    pause = office.seconds_to_next()
+    assert [office.make(late) for late in (first, second)] == [None, None]
+    assert pause - 2 < office.seconds_to_next() <= pause
+    assert len(receiver.got) == 1
+    assert office.make(third) is None
+    assert office.call().is_delivered
+    assert office.make(third) is None
+
+
+def test_a_call_whose_caller_dies_is_made_again(redis, receiver):
+    office = Office(redis, receiver.url)
+    due = office.let_it_be_due()
+    assert office.ledger.webhook_begin(due.id, due.number, 60) == (due.number + 1, 1)
+    assert office.make(due) is None
+    assert office.call().is_delivered
+
+
+def test_receivers_that_never_answer_hold_half_of_the_threads(redis, receiver):
+    office = Office(redis, receiver.url)
+    threads = Settings().cpu_task_threads
+    for _ in range(threads):
+        office.end_another()
+    dues = office.webhooks.due()
+    with ThreadPoolExecutor(threads) as pool:
+        receiver.go.clear()
+        held = [pool.submit(office.make, due) for due in dues[: threads // 2]]
+        for _ in held:
+            assert receiver.asked.acquire(timeout=30)
+        assert [office.make(due) for due in dues[threads // 2 :]] == [None] * (threads // 2 + 1)
+        receiver.go.set()
+        assert all(call.result().is_delivered for call in held)
+    left = redis.zrange("vq:webhooks", 0, -1)
+    assert set(left) == {due.id for due in dues[threads // 2 :]}
+    assert max(redis.zscore("vq:webhooks", one) for one in left) / 1000 - redis.time()[0] <= NO_ROOM_SECONDS + 1
+    assert [office.make(due).is_delivered for due in dues[threads // 2 :]] == [True] * (threads // 2 + 1)
 
 
 def test_private_networks_are_not_called(redis, receiver):
