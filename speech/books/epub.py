@@ -9,12 +9,13 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from speech.books.archive import Archive, resolve
-from speech.books.building import Draft, Facts, build
+from speech.books.building import Facts, build
 from speech.books.errors import BookError
 from speech.books.model import Book, Warned
 from speech.books.navigation import Entry, read_nav, read_ncx
-from speech.books.page import Block, Page, read_page
+from speech.books.page import Page, read_page
 from speech.books.pictures import is_picture
+from speech.books.starts import drafts_of
 from speech.books.xml import Element, parse_xml, text_of
 
 FONT_OBFUSCATION = frozenset({"http://www.idpf.org/2008/embedding", "http://ns.adobe.com/pdf/enc#RC"})
@@ -61,7 +62,9 @@ def read_epub(path: Path) -> Book:
         entries = _contents(archive, package)
         pages = _pages(archive, package)
         package.facts.cover = _cover(archive, package, pages)
-    return build(_drafts(package, pages, entries), package.facts)
+    drafts, warnings = drafts_of(pages, entries, _reasons(package, pages))
+    package.facts.warnings.extend(warnings)
+    return build(drafts, package.facts)
 
 
 def _refuse_encrypted(archive: Archive) -> None:
@@ -209,7 +212,8 @@ def _drop_notes_elsewhere(pages: Mapping[str, Page]) -> None:
     for name, anchors in notes.items():
         if name in pages:
             page = pages[name]
-            kept = [block for block in page.blocks if not anchors.intersection(block.anchors)]
+            begun = anchors - page.unread_anchors  # what follows a note that is left out already is none
+            kept = [block for block in page.blocks if not begun.intersection(block.anchors)]
             page.skipped["footnotes"] += len(page.blocks) - len(kept)
             page.blocks = kept
 
@@ -235,76 +239,11 @@ def _cover(archive: Archive, package: _Package, pages: Mapping[str, Page]) -> by
     return None
 
 
-# --- from pages and contents to chapters
-
-
-def _drafts(package: _Package, pages: Mapping[str, Page], entries: list[Entry]) -> list[Draft]:
-    starts = _starts(pages, entries)
-    if not starts:
-        return [draft for name, page in pages.items() for draft in _untold(name, page, package)]
-    drafts: list[Draft] = []
-    current: Draft | None = None
-    for name, page in pages.items():
-        here = starts.get(name, {})
-        reason = _reason(name, page, package)
-        if current is None or reason is not None or (current.left_out is not None and not here.get(0)):
-            current = Draft(title="" if reason is None else page.title, left_out=reason)
-            drafts.append(current)
-        for index in range(len(page.blocks) + 1):
-            for entry in here.get(index, ()):
-                current = Draft(title=entry.title, depth=entry.depth, left_out=reason)
-                drafts.append(current)
-            if index < len(page.blocks):
-                block = page.blocks[index]
-                current.blocks.append((block.text, block.level))
-        current.skipped.update(page.skipped)
-    return drafts
-
-
-def _starts(pages: Mapping[str, Page], entries: list[Entry]) -> dict[str, dict[int, list[Entry]]]:
-    """Say before which block of which page each line of the contents begins its chapter."""
-    starts: dict[str, dict[int, list[Entry]]] = {}
-    places = {name: _places(pages[name]) for name in {entry.page for entry in entries} & pages.keys() if name}
-    waiting: list[Entry] = []  # heads of parts that lead nowhere begin with what follows them
-    for entry in entries:
-        if entry.page is None or entry.page not in places:
-            waiting.append(entry)
-            continue
-        at = places[entry.page].get(entry.fragment, 0)
-        starts.setdefault(entry.page, {}).setdefault(at, []).extend([*waiting, entry])
-        waiting = []
-    return starts
-
-
-def _places(page: Page) -> dict[str, int]:
-    """Return the block before which each id of a page stands."""
-    places = dict.fromkeys(page.anchors_at_end, len(page.blocks))
-    for index in reversed(range(len(page.blocks))):
-        places.update(dict.fromkeys(page.blocks[index].anchors, index))
-    return places
-
-
-def _untold(name: str, page: Page, package: _Package) -> list[Draft]:
-    """Chapters of a page in a book without contents: the page, or its parts at its highest repeated heading."""
-    reason = _reason(name, page, package)
-    levels = Counter(block.level for block in page.blocks if block.level)
-    cut = next((level for level in sorted(levels) if levels[level] > 1), None)
-    drafts = [Draft(left_out=reason, skipped=page.skipped)]
-    for block in page.blocks:
-        if cut is not None and block.level == cut and _has_text(drafts[-1], block):
-            drafts.append(Draft(left_out=reason))
-        drafts[-1].blocks.append((block.text, block.level))
-    return drafts
-
-
-def _has_text(draft: Draft, block: Block) -> bool:
-    return any(level == 0 or level >= block.level for _, level in draft.blocks)
-
-
-def _reason(name: str, page: Page, package: _Package) -> str | None:
-    if name == package.nav:
-        return "table of contents"
-    return next((LEFT_OUT_TYPES[each] for each in sorted(page.types) if each in LEFT_OUT_TYPES), None)
+def _reasons(package: _Package, pages: Mapping[str, Page]) -> dict[str, str]:
+    """Say why whole pages are not read, where they are not."""
+    typed = {name: sorted(page.types & LEFT_OUT_TYPES.keys()) for name, page in pages.items()}
+    reasons = {name: LEFT_OUT_TYPES[types[0]] for name, types in typed.items() if types}
+    return reasons if package.nav is None else reasons | {package.nav: "table of contents"}
 
 
 def _warn_outside(facts: Facts, reference: str) -> None:

@@ -24,7 +24,8 @@ class Chapter:
     """A chapter: what is read aloud, paragraph by paragraph, without its title.
 
     ``parents`` are the titles of the parts it lies in, outermost first. ``skipped`` counts what is not read aloud:
-    ``images``, ``tables``, ``footnotes``, ``footnote_marks``, ``page_numbers``, ``code``.
+    ``images``, ``tables``, ``footnotes``, ``footnote_marks``, ``page_numbers``, ``code``, and ``hidden`` for text that
+    readers do not show.
     """
 
     title: str

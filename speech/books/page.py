@@ -17,6 +17,8 @@ COUNTED = {"img": "images", "image": "images", "svg": "images", "figure": "image
 PAGE_TYPES = word_set("pagebreak doc-pagebreak page-list doc-pagelist")
 PAGE_CLASSES = word_set("pagenum pagenumber page-number pageno pagebreak page-break")
 SILENT_TYPES = word_set("toc landmarks loi lot doc-toc backlink doc-backlink")
+_HIDING = re.compile(r"(?:^|;)\s*(?:display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse))\b", re.IGNORECASE)
+"""A style that hides an element. Style sheets are not followed: it is not known for which readers their rules are."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,8 @@ class Block:
 class Page:
     """The blocks of a page, its ``<title>``, the structural types of its body, and what was skipped.
 
-    ``note_links`` is where its footnote marks lead, ``anchors_at_end`` the ids after its last block.
+    ``note_links`` is where its footnote marks lead, ``anchors_at_end`` the ids after its last block, ``unread_anchors``
+    those of blocks that are not read.
     """
 
     blocks: list[Block] = field(default_factory=list)
@@ -41,6 +44,7 @@ class Page:
     skipped: Counter[str] = field(default_factory=Counter)
     note_links: frozenset[str] = frozenset()
     anchors_at_end: tuple[str, ...] = ()
+    unread_anchors: set[str] = field(default_factory=set)
     first_image: str | None = None
     declared_entities: bool = False
 
@@ -113,8 +117,11 @@ class _Reader:
     def _skip(self, element: Element, name: str, reason: str) -> None:
         if reason:
             self._page.skipped[reason] += 1
+        inner = [anchor for each in element.iterdescendants() if (anchor := _anchor(each))]
         if name in BLOCKS or name == "table":
             self._flush()
+            self._page.unread_anchors.update(inner, filter(None, [_anchor(element)]))
+        self._anchors.extend(inner)  # the contents may lead into it: to what follows, then
         for image in element.iter("{*}img", "{*}image"):
             self._page.first_image = self._page.first_image or image.get("src") or attribute(image, "href")
         self._parts.append(element.tail or "")
@@ -130,13 +137,12 @@ class _Reader:
             return "page_numbers" if text_of(element).strip() or element.get("title") else ""
         if name in COUNTED:
             return COUNTED[name]
-        hidden = element.get("hidden") is not None or (element.get("aria-hidden") or "").lower() == "true"
-        if name in SILENT or types & SILENT_TYPES or hidden or not name:
+        if name in SILENT or types & SILENT_TYPES or not name:
             return ""
-        return None
+        return _hiding(element)
 
     def _note_anchor(self, element: Element, name: str) -> None:
-        anchor = element.get("id") or (element.get("name") if name == "a" else None)
+        anchor = _anchor(element)
         if anchor:
             if name in BLOCKS:
                 self._flush()  # the id of a block belongs to what follows, not to what is still open
@@ -154,3 +160,15 @@ class _Reader:
         if text:
             self._page.blocks.append(Block(text, self._level, tuple(self._anchors)))
             self._anchors.clear()
+
+
+def _anchor(element: Element) -> str | None:
+    return element.get("id") or (element.get("name") if name_of(element) == "a" else None)
+
+
+def _hiding(element: Element) -> str | None:
+    """Return ``hidden`` for an element that readers do not show (empty if it holds no text), else None."""
+    marked = element.get("hidden") is not None or (element.get("aria-hidden") or "").lower() == "true"
+    if not marked and _HIDING.search(element.get("style") or "") is None:
+        return None
+    return "hidden" if text_of(element).strip() else ""

@@ -15,6 +15,22 @@ XHTML = (
     '<?xml version="1.0" encoding="utf-8"?><!DOCTYPE html><html xmlns="http://www.w3.org/1999/xhtml" '
     'xmlns:epub="http://www.idpf.org/2007/ops"><head><title>{title}</title></head><body{attributes}>{body}</body></html>'
 )
+TWO = {"c1.xhtml": "<h1>第一章 小屋</h1><p>山上有房子。</p>", "c2.xhtml": "<h1>第二章 乌龟</h1><p>天亮了。</p>"}
+
+
+def titles(book):
+    """The titles of a book's chapters."""
+    return [chapter.title for chapter in book.chapters]
+
+
+def texts(book):
+    """The paragraphs of each chapter."""
+    return [list(chapter.paragraphs) for chapter in book.chapters]
+
+
+def codes(book):
+    """What a book warns of."""
+    return [warning.code for warning in book.warnings]
 
 
 def names(folder):

@@ -5,22 +5,7 @@ import zipfile
 import pytest
 
 from speech.books import BookError, read_book
-from tests.speech.books.conftest import png, xhtml
-
-
-def titles(book):
-    return [chapter.title for chapter in book.chapters]
-
-
-def texts(book):
-    return [list(chapter.paragraphs) for chapter in book.chapters]
-
-
-def codes(book):
-    return [warning.code for warning in book.warnings]
-
-
-TWO = {"c1.xhtml": "<h1>第一章 小屋</h1><p>山上有房子。</p>", "c2.xhtml": "<h1>第二章 乌龟</h1><p>天亮了。</p>"}
+from tests.speech.books.conftest import TWO, codes, png, texts, titles, xhtml
 
 
 def test_metadata_and_chapters_come_in_the_order_of_the_spine_and_not_of_names(epub):
@@ -33,69 +18,6 @@ def test_metadata_and_chapters_come_in_the_order_of_the_spine_and_not_of_names(e
     assert (book.title, book.author, book.language) == ("小屋", "王小明", "zh-CN")
     assert titles(book) == ["一", "二", "十"]
     assert texts(book) == [["甲。"], ["乙。"], ["丙。"]]
-
-
-@pytest.mark.parametrize("version", [2, 3])
-def test_the_table_of_contents_names_the_chapters_in_both_versions(epub, version):
-    contents = [("第一章 森林", "c1.xhtml", ()), ("第二章 会说话的乌龟", "c2.xhtml", ())]
-    pages = {"c1.xhtml": "<p>甲。</p>", "c2.xhtml": "<p>乙。</p>"}
-    book = read_book(epub(pages, contents=contents, version=version))
-    assert titles(book) == ["第一章 森林", "第二章 会说话的乌龟"]
-    assert texts(book) == [["甲。"], ["乙。"]]
-
-
-def test_a_title_that_the_page_repeats_is_not_read_twice(epub):
-    contents = [("第一章 小屋", "c1.xhtml", ()), ("第二章 乌龟", "c2.xhtml", ())]
-    book = read_book(epub({**TWO, "c2.xhtml": "<h1>第二章</h1><h2>乌龟</h2><p>天亮了。</p>"}, contents=contents))
-    assert texts(book) == [["山上有房子。"], ["天亮了。"]]
-
-
-@pytest.mark.parametrize("version", [2, 3])
-def test_nested_contents_keep_the_order_and_know_their_parts(epub, version):
-    contents = [
-        ("第一部", "p1.xhtml", [("第一章", "c.xhtml#a", ()), ("第二章", "c.xhtml#b", ())]),
-        ("第二部", "p2.xhtml", [("第三章", "d.xhtml", ())]),
-    ]
-    pages = {
-        "p1.xhtml": "<h1>第一部</h1>",
-        "c.xhtml": '<h2 id="a">第一章</h2><p>甲。</p><h2 id="b">第二章</h2><p>乙。</p>',
-        "p2.xhtml": "<h1>第二部</h1><p>题词。</p>",
-        "d.xhtml": "<p>丙。</p>",
-    }
-    book = read_book(epub(pages, contents=contents, version=version))
-    assert titles(book) == ["第一部 第一章", "第二章", "第二部", "第三章"]
-    assert texts(book) == [["甲。"], ["乙。"], ["题词。"], ["丙。"]]
-    assert [chapter.parents for chapter in book.chapters] == [("第一部",), ("第一部",), (), ("第二部",)]
-
-
-def test_a_chapter_split_over_pages_is_one(epub):
-    pages = {"c1.xhtml": "<p>甲。</p>", "c1b.xhtml": "<p>乙。</p>", "c2.xhtml": "<p>丙。</p>"}
-    contents = [("一", "c1.xhtml", ()), ("二", "c2.xhtml", ())]
-    assert texts(read_book(epub(pages, contents=contents))) == [["甲。", "乙。"], ["丙。"]]
-
-
-def test_text_before_a_picture_and_before_the_first_chapter_is_kept(epub):
-    pages = {"a.xhtml": "<p>献给你。</p>", "c.xhtml": "<p>图前。<img src='x.png' alt='图'/>图后。</p>"}
-    book = read_book(epub(pages, contents=[("一", "c.xhtml", ())]))
-    assert texts(book) == [["献给你。"], ["图前。图后。"]]
-    assert book.chapters[1].skipped == {"images": 1}
-
-
-def test_contents_that_lead_nowhere_do_not_lose_the_text(epub):
-    contents = [("一", "gone.xhtml", ()), ("二", "c1.xhtml#nowhere", ()), ("三", "../../etc/passwd", ())]
-    book = read_book(epub(TWO, contents=contents))
-    assert [paragraph for chapter in texts(book) for paragraph in chapter] == [
-        "第一章 小屋",
-        "山上有房子。",
-        "第二章 乌龟",
-        "天亮了。",
-    ]
-
-
-def test_without_contents_headings_make_the_chapters(epub):
-    book = read_book(epub({"all.xhtml": "<h1>书</h1><p>序言。</p><h2>一</h2><p>甲。</p><h2>二</h2><p>乙。</p>"}))
-    assert titles(book) == ["书", "一", "二"]
-    assert texts(book) == [["序言。"], ["甲。"], ["乙。"]]
 
 
 NOTES = {
@@ -121,6 +43,16 @@ def test_footnote_marks_and_notes_are_not_read(epub, body):
     book = read_book(epub(pages))
     assert list(book.chapters[0].paragraphs) == ["正文继续。"]
     assert book.chapters[0].skipped["footnote_marks"] == 1
+
+
+def test_what_follows_a_note_that_is_not_read_is_read(epub):
+    pages = {
+        "a.xhtml": '<h1>一</h1><p>正文<sup><a href="b.xhtml#n1">1</a></sup>继续。</p>',
+        "b.xhtml": '<aside epub:type="footnotes"><p id="n1">注释。</p></aside><p>甲。</p>',
+    }
+    book = read_book(epub(pages))
+    assert texts(book) == [["正文继续。"], ["甲。"]]
+    assert book.chapters[1].skipped == {"footnotes": 1}
 
 
 def test_notes_on_a_page_of_their_own_are_not_read(epub):
@@ -155,7 +87,29 @@ def test_pictures_tables_page_numbers_code_and_ruby_are_not_read_but_counted(epu
     )
     (chapter,) = read_book(epub({"c.xhtml": f"<h1>一</h1>{body}"})).chapters
     assert list(chapter.paragraphs) == ["甲乙。", "漢字。", "丙。"]
-    assert chapter.skipped == {"code": 1, "images": 2, "page_numbers": 2, "tables": 1}
+    assert chapter.skipped == {"code": 1, "hidden": 1, "images": 2, "page_numbers": 2, "tables": 1}
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        'hidden="hidden"',
+        'aria-hidden="true"',
+        'style="display:none"',
+        'style="color: red; DISPLAY : none !important"',
+        'style="visibility: hidden;"',
+    ],
+)
+def test_hidden_text_is_not_read_but_counted(epub, attributes):
+    body = f"<h1>一</h1><p {attributes}>隐<b>藏</b></p><p>甲<span {attributes}>隐</span>乙。</p><p {attributes}/>"
+    (chapter,) = read_book(epub({"c.xhtml": body})).chapters
+    assert chapter.paragraphs == ("甲乙。",)
+    assert chapter.skipped == {"hidden": 2}
+
+
+@pytest.mark.parametrize("style", ["display:block", "-x-display:none", "visibility:visible", "display:nonesuch"])
+def test_other_styles_hide_nothing(epub, style):
+    assert texts(read_book(epub({"c.xhtml": f'<p style="{style}">甲。</p>'}))) == [["甲。"]]
 
 
 def test_line_breaks_in_the_source_do_not_part_chinese_words(epub):
