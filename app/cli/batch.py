@@ -54,7 +54,7 @@ def batch(
     named by their custom_id, and results.jsonl, in the order of the lines, are saved in the folder.
     """
     request = {**common(**fields), "reuse": reuse}
-    folder = output or Path("batch" if str(file) == "-" else file.stem)
+    folder = output or _folder_of(file)
     with _on_disk(file) as lines, options.client() as client:
         submit = partial(client.batch, lines, **request)
         job = submitted_once(client, [lines], request, lambda key: submit(idempotency_key=key), fresh=fresh)
@@ -69,6 +69,12 @@ def batch(
         click.echo(f"voxqueue: {failed} lines have no result; see results.jsonl", err=True)
         context.exit(FAILED)
     exit_if_some_failed(context, [job], good)
+
+
+def _folder_of(file: Path) -> Path:
+    """Return the folder for the results of a file: one that is no file, such as one without an ending."""
+    folder = Path("batch" if str(file) == "-" else file.stem)
+    return folder.with_name(f"{folder.name}-results") if folder.is_file() else folder
 
 
 @contextlib.contextmanager
@@ -87,9 +93,10 @@ def _on_disk(file: Path) -> Iterator[Path]:
 
 def _saved(client: Client, job: JobObject, folder: Path) -> int:
     """Save the clips and the results; returns how many lines have failed."""
-    unpacked(client, job, "results.zip", folder)
     results = next(file for file in job.output.files if file.name == "results.jsonl") if job.output else None
     if results is None:
         return 0
     with client.download(results, folder).open(encoding="utf-8") as lines:
-        return sum(json.loads(line)["status"] != Status.SUCCEEDED for line in lines)
+        failed: int = sum(json.loads(line)["status"] != Status.SUCCEEDED for line in lines)
+    unpacked(client, job, "results.zip", folder)
+    return failed

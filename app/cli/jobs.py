@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.cli import known
-from app.cli.context import pass_options
+from app.cli.context import REFUSED, pass_options
 from app.cli.results import exit_if_some_failed, finish, save
 from jobs.states import Kind, Status
 
 if TYPE_CHECKING:
     from app.cli.context import Options
-    from app.client import JobObject
+    from app.client import Client, JobObject
 
 
 def of_jobs(*statuses: str) -> Callable[..., Any]:
@@ -96,9 +96,7 @@ def watch(context: click.Context, options: Options, ids: tuple[str, ...]) -> Non
 @pass_options
 def cancel(options: Options, ids: tuple[str, ...]) -> None:
     """Cancel jobs: at once if they wait, soon if they run."""
-    with options.client() as client:
-        for job_id in ids:
-            _tell(options, client.cancel(job_id))
+    _with_each(options, ids, lambda client, job_id: _tell(options, client.cancel(job_id)))
 
 
 @click.command()
@@ -106,9 +104,7 @@ def cancel(options: Options, ids: tuple[str, ...]) -> None:
 @pass_options
 def retry(options: Options, ids: tuple[str, ...]) -> None:
     """Queue failed or canceled jobs again; what was finished is kept."""
-    with options.client() as client:
-        for job_id in ids:
-            _tell(options, client.retry(job_id))
+    _with_each(options, ids, lambda client, job_id: _tell(options, client.retry(job_id)))
 
 
 @click.command()
@@ -116,9 +112,22 @@ def retry(options: Options, ids: tuple[str, ...]) -> None:
 @pass_options
 def delete(options: Options, ids: tuple[str, ...]) -> None:
     """Erase jobs with their files."""
+    _with_each(options, ids, lambda client, job_id: client.delete(job_id))
+
+
+def _with_each(options: Options, ids: tuple[str, ...], act: Callable[[Client, str], None]) -> None:
+    """Do something with each job; what is refused keeps nothing of the others from being done."""
+    from app.client import ApiError
+
+    refused = []
     with options.client() as client:
         for job_id in ids:
-            client.delete(job_id)
+            try:
+                act(client, job_id)
+            except ApiError as error:
+                refused.append(f"{job_id}: {error.detail}")
+    if refused:
+        options.leave(REFUSED, "\nvoxqueue: ".join(refused))
 
 
 def _tell(options: Options, job: JobObject) -> None:

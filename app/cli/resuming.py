@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import errno
+import filecmp
 import hashlib
 import json
+import os
 import tempfile
 import uuid
 import zipfile
@@ -13,11 +16,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from app.cli.journal import SUMMARY, SUMMARY_TABLE
 from app.cli.results import missing
 from jobs.states import Status
 
 if TYPE_CHECKING:
     from app.client import Client, JobObject
+
+MOST_NAMED = 5
+"""Files that a message names."""
 
 
 def submitted_once(
@@ -42,17 +49,45 @@ def submitted_once(
 
 
 def unpacked(client: Client, job: JobObject, archive: str, folder: Path) -> None:
-    """Unpack a file of a result into a folder; each member appears there when it is whole."""
+    """Unpack a file of a result into a folder; each member appears there when it is whole.
+
+    What is replaced is told. Raises `FileExistsError` at the end if a file is where a folder must be, or a folder where
+    a file.
+    """
     file = next(file for file in job.output.files if file.name == archive) if job.output else None
     if file is None:
         return
     folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder, prefix=".") as aside:
-        with zipfile.ZipFile(client.download(file, aside, name="archive")) as members:
-            members.extractall(Path(aside) / "members")  # leads nowhere else, whatever its members are called
-        for path in (Path(aside) / "members").rglob("*"):
-            target = folder / path.relative_to(Path(aside) / "members")
-            if path.is_dir():
-                target.mkdir(parents=True, exist_ok=True)
-            else:
-                path.replace(target)
+    replaced, kept_out = [], []
+    with (
+        tempfile.TemporaryDirectory(dir=folder, prefix=".") as aside,
+        zipfile.ZipFile(client.download(file, aside, name="archive")) as members,
+    ):
+        for member in members.infolist():
+            if member.is_dir():
+                continue
+            with tempfile.TemporaryDirectory(dir=aside) as alone:
+                whole = members.extract(member, alone)  # leads nowhere else, whatever its name
+                name = os.path.relpath(whole, alone)
+                try:
+                    replaced += [name] if _put(Path(whole), folder / name) else []
+                except (FileExistsError, NotADirectoryError, IsADirectoryError):
+                    kept_out.append(name)
+    if changed := [name for name in replaced if name not in {SUMMARY, SUMMARY_TABLE}]:
+        click.echo(f"voxqueue: replaced in {folder}, with other content than before: {_some(changed)}", err=True)
+    if kept_out:
+        why = f"a file or folder of {folder} is in the place of {_some(kept_out)}; move it, or change --output"
+        raise FileExistsError(errno.EEXIST, why)
+
+
+def _put(file: Path, target: Path) -> bool:
+    """Move a file to its place; returns whether it has replaced one of other content."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    other = target.is_file() and not filecmp.cmp(file, target, shallow=False)
+    file.replace(target)
+    return other
+
+
+def _some(names: list[str]) -> str:
+    rest = f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else ""
+    return f"{', '.join(names[:MOST_NAMED])}{rest}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.cli.context import FAILED, INTERRUPTED, pass_options
-from app.cli.journal import printable
+from app.cli.journal import SUMMARY, printable
 from app.cli.listen import hearing_fields, hearing_options
 from app.cli.results import announce, finish, submit_options
 from app.cli.resuming import submitted_once, unpacked
@@ -97,8 +98,14 @@ def _finished(client: Client, options: Options, job: JobObject, output: Path) ->
     """Wait for a job and unpack its result; returns how many recordings failed. A job without any ends the program."""
     if not finish(client, options, [job]):
         options.leave(FAILED, "there is no transcript at all")
-    unpacked(client, client.job(job.id), "transcripts.zip", output)
-    rows = json.loads((output / "summary.json").read_text("utf-8"))
+    job = client.job(job.id)
+    unpacked(client, job, "transcripts.zip", output)
+    # Not the unpacked one: a recording may be called summary.wav.
+    summary = next(file for file in job.output.files if file.name == SUMMARY) if job.output else None
+    if summary is None:
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        rows = json.loads(client.download(summary, folder).read_text("utf-8"))
     return sum(row["status"] != Status.SUCCEEDED for row in rows)
 
 

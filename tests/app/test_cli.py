@@ -78,6 +78,18 @@ def test_no_wait_prints_the_id_and_the_rest_can_follow(run, tmp_path):
     assert run("show", job_id).exit_code == 4
 
 
+@pytest.mark.parametrize("command", ["cancel", "retry", "delete"])
+def test_one_refused_job_keeps_no_other_from_its_turn(run, server_hand, command):
+    ids = [run("tts", text, "--no-wait").stdout.strip() for text in "ab"]
+    for job_id in ids if command == "retry" else []:
+        server_hand.fail(job_id)
+    result = run(command, "01m7y2t1wgghqtzswdpw5g3spc", *ids)
+    assert result.exit_code == 4
+    assert "01m7y2t1wgghqtzswdpw5g3spc: " in result.stderr
+    left = [json.loads(line)["status"] for line in run("--json", "jobs").stdout.splitlines()]
+    assert left == {"cancel": ["canceled"] * 2, "retry": ["queued"] * 2, "delete": []}[command]
+
+
 def test_watch_and_fetch(run, worker, tmp_path):
     job_id = run("tts", "你好。", "--no-wait").stdout.strip()
     assert run("watch", job_id).exit_code == 0

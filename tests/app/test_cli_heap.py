@@ -154,8 +154,13 @@ def test_a_manifest_or_an_archive_is_one_job_whose_folders_are_unpacked(run, red
     archive = tmp_path / "t.zip"
     with zipfile.ZipFile(archive, "w") as members:
         members.writestr("x/first.txt", "你好。")
-        members.writestr("summary.json", '[{"status": "succeeded"}, {"status": "failed"}]')
-    server_hand.succeed(first["id"], [("transcripts.zip", "application/zip", archive.read_bytes())])
+        members.writestr("summary.json", '{"text": "of a recording called summary.wav"}')
+    summary = b'[{"status": "succeeded"}, {"status": "failed"}]'
+    files = [
+        ("transcripts.zip", "application/zip", archive.read_bytes()),
+        ("summary.json", "application/json", summary),
+    ]
+    server_hand.succeed(first["id"], files)
     result = run("transcribe", *asked, "-o", "out")
     assert result.exit_code == 1
     assert "1 recordings have no transcript" in result.stderr
@@ -319,6 +324,27 @@ def test_a_batch_goes_on_with_its_job_and_saves_its_clips(run, environment, prox
     assert created(redis) == 1
     again = json.loads(run("--json", "batch", "b.jsonl", "--no-wait", "--fresh").stdout)
     assert again["id"] != first["id"]
+
+
+def test_what_is_in_the_way_of_a_clip_keeps_no_other_from_being_saved(run, environment, server_hand, tmp_path):
+    (tmp_path / "lines").write_bytes(LINES)
+    job = json.loads(run("--json", "batch", "lines", "--no-wait").stdout)["id"]
+    clips = tmp_path / "clips.zip"
+    with zipfile.ZipFile(clips, "w") as archive:
+        for name in ("a.wav", "a.wav/b.wav", "b.wav/c.wav", "b.wav", "c.wav", "d.wav"):
+            archive.writestr(name, name)
+    files = [("results.jsonl", "application/jsonl", b""), ("results.zip", "application/zip", clips.read_bytes())]
+    server_hand.succeed(job, files)
+    folder = tmp_path / "lines-results"
+    folder.mkdir()
+    (folder / "c.wav").write_text("c.wav")
+    (folder / "d.wav").write_text("mine")
+    result = run("batch", "lines")
+    assert result.exit_code == 1
+    assert "in the place of a.wav/b.wav, b.wav; move it" in result.stderr
+    assert "replaced in lines-results, with other content than before: d.wav\n" in result.stderr
+    found = {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
+    assert found == {**{name: name for name in ("a.wav", "b.wav/c.wav", "c.wav", "d.wav")}, "results.jsonl": ""}
 
 
 def test_a_book_goes_on_with_its_job_instead_of_from_zero(run, environment, redis, server_hand, tmp_path):
