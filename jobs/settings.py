@@ -89,7 +89,8 @@ class Settings(BaseSettings):
     slots: str = "tts,stt,cpu"
     """Worker processes of this host: `kind@device:share`, as in `tts@0:0.6,stt@0,cpu`. `device` decides without `@`."""
     gpu_memory_share: float = Field(default=1.0, gt=0, le=1)
-    """Part of the GPU's memory: all that TTS takes, and the weights of STT (not its batches). `slots` sets it."""
+    """Part of the GPU's memory: what PyTorch takes for TTS, and STT's weights; not TensorRT's engines, not STT's
+    batches. `slots` sets it."""
     tts_voice: str = "demo"
     """`demo` (bundled, small domain), a voice folder, or a hub name (`iic/speech_sambert-hifigan_tts_zh-cn_16k`)."""
     tts_dictionary: str = ""

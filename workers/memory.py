@@ -30,7 +30,10 @@ def empty_cuda_cache() -> None:
 
 
 def limit_cuda_memory(share: float) -> None:
-    """Let PyTorch take at most this part of the GPU's memory, where there is a GPU and the part is not all of it."""
+    """Let PyTorch take at most this part of the GPU's memory, where there is a GPU and the part is not all of it.
+
+    TensorRT asks the device itself: `speech.tts.tensorrt` holds its builder to the same part, its engines stand beside.
+    """
     import torch
 
     if share < 1 and torch.cuda.is_available():
