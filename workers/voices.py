@@ -7,10 +7,12 @@ import logging
 import time
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from jobs.settings import Settings, settings
-from speech.errors import ModelError
+from jobs.words import read_words
+from speech.errors import ModelError, TextError
 from speech.text import FrontEnd
 from speech.text.closed import ClosedFrontEnd, is_available
 from speech.tts import Line, Utterance, Voice
@@ -45,14 +47,25 @@ def front_end() -> AnyFrontEnd:
     """
     wanted = settings()
     if wanted.tts_front_end == "own" or (wanted.tts_front_end == "auto" and not is_available()):
-        return FrontEnd(wanted.tts_dictionary or None)
+        return _own_front_end(wanted)
     try:
         return _closed_front_end(wanted)
     except ModelError as error:
         if wanted.tts_front_end == "ttsfrd":
             raise
         log.warning("our own front end is used: %s", error.detail)
-        return FrontEnd(wanted.tts_dictionary or None)
+        return _own_front_end(wanted)
+
+
+def _own_front_end(wanted: Settings) -> FrontEnd:
+    if not wanted.tts_dictionary:
+        return FrontEnd()
+    try:
+        words = read_words(Path(wanted.tts_dictionary))
+    except (OSError, UnicodeDecodeError) as error:
+        detail = f"the dictionary file {wanted.tts_dictionary} cannot be read: {error}"
+        raise TextError(detail, code="bad_dictionary") from error
+    return FrontEnd(words)
 
 
 def _closed_front_end(wanted: Settings) -> ClosedFrontEnd:

@@ -18,6 +18,7 @@ from app.cli.plans import plan_lines
 from app.cli.results import announce, common, exit_if_some_failed, finish, missing, save, submit_options
 from app.cli.resuming import submitted_once
 from jobs.specs import AudioFormat, Pause, SubtitleFormat
+from jobs.words import read_words
 
 if TYPE_CHECKING:
     from app.cli.context import Options
@@ -124,7 +125,7 @@ def _fields(fields: dict[str, Any]) -> dict[str, Any]:
     help="Such as 2,4-6=demo/M7. Repeatable.",
 )
 @click.option("--dialogue-voice", help="Voice of quoted speech.", shell_complete=known.voices)
-@click.option("--dictionary", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Lines: WORD PINYIN.")
+@click.option("--dictionary", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Lines: WORD READING.")
 @click.option("--pause", "pauses", multiple=True, metavar="AFTER=MS", help=f"After a {', '.join(PAUSES)}. Repeatable.")
 @click.option("--loudness", type=click.Choice(["r128", "acx", "none"]))
 @click.option("--reuse", is_flag=True, default=None, help="Take kept chapters of identical work, where the server may.")
@@ -235,11 +236,7 @@ def _pauses(given: tuple[str, ...]) -> dict[str, int]:
 
 
 def _dictionary(path: Path) -> dict[str, str]:
-    found = {}
-    for number, line in enumerate(path.read_text("utf-8-sig").splitlines(), 1):
-        word, _, pinyin = line.strip().partition(" ")
-        if word and not word.startswith("#"):
-            if not pinyin.strip():
-                raise click.ClickException(f"{path}, line {number}: {word} has no pinyin")
-            found[word] = pinyin.strip()
-    return found
+    try:
+        return {word: reading for word, reading, _ in read_words(path)}
+    except UnicodeDecodeError as error:
+        raise click.ClickException(f"{path} is not UTF-8") from error

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from speech.errors import TextError
 from speech.text.compose import compose
 from speech.text.cutting import cut
-from speech.text.lexicon import Lexicon
+from speech.text.lexicon import Lexicon, Words
 from speech.text.markup import Stretch, emotion_of, parse_inline, speed_of, voice_of
 from speech.text.model import Sentence, Style, Word
 from speech.text.normalise import normalise
@@ -23,7 +23,6 @@ from speech.text.symbols import Look, Unit, build_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from os import PathLike
 
     from speech.text.pieces import Piece
 
@@ -38,7 +37,7 @@ NOTHING = "nothing in this sentence can be spoken"
 class FrontEnd:
     """Mandarin text (with English words) to the symbol lines of the voices.
 
-    ``dictionary``: words with their reading, a mapping or a file (see :mod:`speech.text.lexicon`).
+    ``dictionary``: words with their reading (see :mod:`speech.text.lexicon`).
     ``max_symbols``: longer lines are cut; a second of speech has about ten symbols. ``break_emotion``: whether break
     symbols carry the sentence's emotion or ``emotion_none`` (specification 1.4).
     One instance may be used by many threads at once. Raises TextError for a bad dictionary or limit.
@@ -46,7 +45,7 @@ class FrontEnd:
 
     def __init__(
         self,
-        dictionary: Mapping[str, str] | str | PathLike[str] | None = None,
+        dictionary: Words = (),
         max_symbols: int = 400,
         break_emotion: Literal["none", "sentence"] = "none",
     ) -> None:

@@ -1,20 +1,17 @@
-"""The user's dictionary: words with their reading, as a mapping or a file.
+"""The user's dictionary: words with their reading.
 
-A value is one of
+A reading is one of
   ``chong2 qing4``        pinyin with tones, one syllable per character (any number for keys that are not all Chinese)
   ``HH AH0 . L OW1``      ARPAbet in capitals, a dot between syllables
   ``=恩比诶``             other Chinese text to speak instead
-In a file each line is a word, blanks or a tab, and the value; ``#`` begins a comment.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 from speech.errors import TextError
 from speech.text.characters import is_han
@@ -22,9 +19,8 @@ from speech.text.pieces import Piece
 from speech.text.pinyin import character, valid
 from speech.text.symbols import english_phones
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from os import PathLike
+Words = Mapping[str, str] | Iterable[tuple[str, str, str]]
+"""Words to their readings; or each word, its reading and where that is written, which errors then say."""
 
 _ARPABET = re.compile(r"[A-Z]{1,2}[0-2]?(?:\s+(?:\.\s+)?[A-Z]{1,2}[0-2]?)*")
 _LONGEST_KEY = 64
@@ -33,20 +29,11 @@ _LONGEST_KEY = 64
 class Lexicon:
     """A read-only dictionary of words that are found in text before anything else is done to it."""
 
-    def __init__(
-        self, entries: Mapping[str, str] | str | PathLike[str] | None = None, *, under: Lexicon | None = None
-    ) -> None:
-        """Read the entries, laid over those of ``under``.
-
-        Raises TextError that names the entry (and line) that is wrong.
-        """
-        if entries is None:
-            pairs: list[tuple[str, str, str]] = []
-        elif isinstance(entries, Mapping):
-            pairs = [(key, value, f"dictionary entry {key!r}") for key, value in entries.items()]
-        else:
-            pairs = list(_lines(Path(entries)))
-        said = {key.lower(): _piece(key, value, where) for key, value, where in pairs}
+    def __init__(self, entries: Words = (), *, under: Lexicon | None = None) -> None:
+        """Read the entries, laid over those of ``under``. Raises TextError that names the one that is wrong."""
+        if isinstance(entries, Mapping):
+            entries = [(key, value, f"dictionary entry {key!r}") for key, value in entries.items()]
+        said = {key.lower(): _piece(key, value, where) for key, value, where in entries}
         self._said: dict[str, Piece] = {**under._said, **said} if under else said  # noqa: SLF001 - one of our own kind
         longest_first = sorted(self._said, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(_bounded, longest_first)), re.IGNORECASE) if longest_first else None
@@ -69,18 +56,6 @@ class Lexicon:
             found.append(piece)
             at = piece.end
         return found[:-1]
-
-
-def _lines(path: Path) -> Iterator[tuple[str, str, str]]:
-    try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise TextError(f"the dictionary file {path} cannot be read: {error}", code="bad_dictionary") from error
-    for number, line in enumerate(lines, 1):
-        content = re.split(r"(?:^|\s)#", line, maxsplit=1)[0].strip()
-        if content:
-            key, _, value = content.partition("\t") if "\t" in content else content.partition(" ")
-            yield key.strip(), value.strip(), f"line {number} of {path.name} ({key.strip()!r})"
 
 
 def _bounded(key: str) -> str:

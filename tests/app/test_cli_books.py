@@ -71,3 +71,12 @@ def test_a_plan_is_not_saved_as_the_book(run, server_hand, tmp_path):
         server_hand.succeed(json.loads(found)["id"], [("plan.json", "application/json", b"{}")])
         assert process.wait(PATIENCE) == 0
     assert (tmp_path / "a.m4b").read_text() == "mine"
+
+
+def test_the_dictionary_is_read_as_the_operators_is(run, tmp_path):
+    (tmp_path / "words").write_text("重庆\tchong2 qing4  # a city\nOpen Sesame\tOW1\n#\n行长 hang2 zhang3\n", "utf-8")
+    words = {"重庆": "chong2 qing4", "Open Sesame": "OW1", "行长": "hang2 zhang3"}
+    assert submitted(run, "--dictionary", "words")["input"]["dictionary"] == words
+    (tmp_path / "words").write_text("重庆 chong2 qing4", "gb18030")
+    result = run("book", "a.md", "--dictionary", "words")
+    assert (result.exit_code, "words is not UTF-8" in result.stderr) == (1, True)

@@ -61,9 +61,16 @@ def test_its_readings_are_part_of_what_a_kept_result_depends_on(dictionary):
     assert VoiceEngine(settings()).identity() != before
 
 
-@pytest.mark.parametrize(("content", "told"), [("行长 xing9\n", "line 1 of words.txt"), (None, "cannot be read")])
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("行长 xing9\n".encode(), "line 1 of words.txt"),
+        ("行长 xing2 chang2\n".encode("gb18030"), "words.txt cannot be read"),
+        (None, "words.txt cannot be read"),
+    ],
+)
 def test_a_wrong_or_missing_file_is_refused_at_the_start(dictionary, content, told):
     if content is not None:
-        dictionary.write_text(content, encoding="utf-8")
+        dictionary.write_bytes(content)
     with pytest.raises(TextError, match=told):
         VoiceEngine(Settings()).load()

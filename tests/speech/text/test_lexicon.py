@@ -44,38 +44,28 @@ def test_longest_entry_wins_and_sandhi_still_applies():
     assert heard(front_end, "长老好") == "zhang2 lao2 hao3"
 
 
-def test_dictionary_file(tmp_path: Path):
-    path = tmp_path / "words.txt"
-    path.write_text(
-        "# names\n仇英 qiu2 ying1\nOpen Sesame\tOW1 . P AH0 N . S EH1 . S AH0 . M IY0  # magic\n\n", encoding="utf-8"
-    )
-    front_end = FrontEnd(path)
-    assert heard(front_end, "仇英") == "qiu2 ying1"
+def test_a_word_with_blanks_is_found_whole_and_in_any_case():
+    front_end = FrontEnd({"Open Sesame": "OW1 . P AH0 N . S EH1 . S AH0 . M IY0"})
     assert heard(front_end, "open sesame") == "OW1 P-AH-N0 S-EH1 S-AH0 M-IY0"
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("word", "reading", "message"),
     [
-        ("重庆 chong2", "line 1 of words.txt.*2 characters need 2 syllables, not 1"),
-        ("好\n", "both needed"),
-        ("ok\n", "both needed"),
-        ("好 hao3\n坏 huai9", "line 2.*'huai9'"),
-        ("X QX1 Q", "no|not"),
-        ("X =abc", "only Chinese characters"),
-        ("x" * 65 + " hao3", "at most 64"),
+        ("重庆", "chong2", "line 2: 2 characters need 2 syllables, not 1"),
+        ("好", "", "line 2: .*both needed"),
+        ("", "hao3", "line 2: .*both needed"),
+        ("坏", "huai9", "line 2: .*'huai9'"),
+        ("X", "QX1 Q", "line 2: .*(no|not)"),
+        ("X", "=abc", "line 2: .*only Chinese characters"),
+        ("x" * 65, "hao3", "line 2: .*at most 64"),
     ],
 )
-def test_bad_dictionary_names_line_and_word(tmp_path: Path, content: str, message: str):
-    path = tmp_path / "words.txt"
-    path.write_text(content, encoding="utf-8")
+def test_a_bad_word_is_refused_with_its_place(word: str, reading: str, message: str):
     with pytest.raises(TextError, match=message):
-        FrontEnd(path)
-
-
-def test_missing_dictionary_file_is_named(tmp_path: Path):
-    with pytest.raises(TextError, match=r"nowhere.txt cannot be read"):
-        FrontEnd(tmp_path / "nowhere.txt")
+        FrontEnd([("好", "hao3", "line 1"), (word, reading, "line 2")])
+    with pytest.raises(TextError, match=f"dictionary entry '{word}'"):
+        FrontEnd({word: reading})
 
 
 @pytest.mark.parametrize(
