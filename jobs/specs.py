@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import unquote
 
@@ -12,6 +13,7 @@ from jobs.states import Kind, Priority
 AudioFormat = Literal["wav", "flac", "mp3", "opus", "m4a", "aac", "pcm"]
 SubtitleFormat = Literal["srt", "vtt", "lrc", "json"]
 TranscriptFormat = Literal["json", "txt", "srt", "vtt", "tsv", "lrc"]
+_RANGE = r"\s*[0-9]+\s*(-\s*[0-9]+\s*)?"
 SAMPLE_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000)
 
 
@@ -39,6 +41,19 @@ def _below(path: str) -> str:
         if part in {"", ".", ".."} or part.endswith(":"):
             raise ValueError("must be a relative path such as calls/2024/a.wav, without `.`, `..` or empty parts")
     return path
+
+
+def _spoken(text: str) -> str:
+    if not any(c.isalnum() for c in text):
+        raise ValueError("holds nothing that can be read aloud; give it a text or leave it out")
+    return text
+
+
+def _ranges(text: str) -> str:
+    for part in text.split(","):
+        if re.fullmatch(_RANGE, part) is None:
+            raise ValueError(f"must be numbers and ranges of chapters such as 1-3,5; {part.strip()[:40]!r} is neither")
+    return text
 
 
 Line = Annotated[str, AfterValidator(_no_controls)]
@@ -167,10 +182,15 @@ class ChapterText(Strict):
     """A chapter of a book given as JSON."""
 
     title: Line = Field(default="", max_length=500)
-    text: Line
+    text: Annotated[Line, AfterValidator(_spoken)]
+    """A paragraph a line."""
 
 
-Chapters = Annotated[str, Field(pattern=r"^\s*\d+(\s*-\s*\d+)?(\s*,\s*\d+(\s*-\s*\d+)?)*\s*$", max_length=1000)]
+Chapters = Annotated[
+    str,
+    Field(max_length=1000, json_schema_extra={"pattern": f"^{_RANGE}(,{_RANGE})*$"}),
+    AfterValidator(_ranges),
+]
 """Numbers and ranges of chapters, such as `1-3,5`."""
 
 

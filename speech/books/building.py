@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from speech.books.errors import BookError
@@ -71,6 +71,30 @@ def build(drafts: Sequence[Draft], facts: Facts) -> Book:
             left_out.append((draft.title, "table of contents"))
         elif draft.title or any(draft.skipped.values()):
             facts.warnings.append(_empty(draft))
+    return _book(chapters, facts, left_out)
+
+
+def build_as_given(chapters: Iterable[tuple[str, Sequence[str]]], facts: Facts) -> Book:
+    """Make the book of chapters that someone named, (title, paragraphs): all of them, numbered as they were given.
+
+    Raises :class:`BookError`: ``empty_chapter`` names one that holds no text, ``book_too_big`` over the limits.
+    """
+    made: list[Chapter] = []
+    for index, (title, paragraphs) in enumerate(chapters):
+        draft = Draft(title=title, blocks=[(text, 0) for text in paragraphs if speakable(text)])
+        told = tuple(text for text, _ in draft.blocks)
+        if not told:
+            raise BookError(
+                f"chapters[{index}].text: holds nothing that can be read aloud; give it a text or leave it out",
+                code="empty_chapter",
+            )
+        _settle(draft)
+        draft.paragraphs = draft.paragraphs or told
+        made.append(_chapter(draft, ()))
+    return _book(made, facts, ())
+
+
+def _book(chapters: Sequence[Chapter], facts: Facts, left_out: Sequence[tuple[str, str]]) -> Book:
     _limits(chapters)
     return Book(
         title=tidy(facts.title),
@@ -103,18 +127,30 @@ def _settle(draft: Draft) -> None:
     if not draft.title and blocks and blocks[0][1]:
         draft.title = blocks[0][0]
     draft.title = tidy(draft.title)
-    start = 0
-    while start < len(blocks) and _repeats(blocks[start], draft.title, first=start == 0):
-        start += 1
+    start = max(_repeated(blocks, draft.title), _in_pieces(blocks, draft.title))
     draft.paragraphs = tuple(text for text, _ in blocks[start:])
     draft.blocks = []
 
 
-def _repeats(block: tuple[str, int], title: str, *, first: bool) -> bool:
-    text, level = block
-    if not same_title(text, title):
-        return False
-    return level > 0 or (first and len(text) >= len(title) * 0.8)
+def _repeated(blocks: Sequence[tuple[str, int]], title: str) -> int:
+    """Count the blocks at the start each of which only repeats the title: headings, and the first if it has it all."""
+    for index, (text, level) in enumerate(blocks):
+        whole = index == 0 and len(text) >= len(title) * 0.8
+        if not same_title(text, title) or not (level > 0 or whole):
+            return index
+    return len(blocks)
+
+
+def _in_pieces(blocks: Sequence[tuple[str, int]], title: str) -> int:
+    """Count the blocks at the start that only together are the title: 第一章, and 小屋 in a line of its own."""
+    joined = ""
+    for count, (text, _) in enumerate(blocks, 1):
+        joined += text
+        if not same_title(joined, title):
+            return 0
+        if same_title(title, joined):  # each is in the other: they are equal
+            return count
+    return 0
 
 
 def _place(drafts: Sequence[Draft]) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from speech.books.building import Draft, Facts, build
+from speech.books.building import Facts, build_as_given
 from speech.books.epub import read_epub
 from speech.books.errors import BookError
 from speech.books.markdown import read_markdown
@@ -44,9 +44,12 @@ def read_book(path: str | Path, media: str | None = None) -> Book:
 
 
 def book_of_chapters(chapters: Iterable[tuple[str, str]], *, title: str = "", author: str = "") -> Book:
-    """Make a book of (title, text) pairs, as they come in a request."""
-    drafts = [Draft(title=name, blocks=[(text, 0) for text in paragraphs_of(body)]) for name, body in chapters]
-    return build(drafts, Facts(title=title, author=author))
+    """Make a book of (title, text) pairs, as they come in a request: each is a chapter, whatever it is called.
+
+    Raises :class:`BookError`: ``empty_chapter`` names one without text.
+    """
+    given = ((name, paragraphs_of(body)) for name, body in chapters)
+    return build_as_given(given, Facts(title=title, author=author))
 
 
 def with_details(book: Book, details: Mapping[str, str | None], cover: bytes | None = None) -> Book:

@@ -139,12 +139,20 @@ def test_a_wrong_book_is_refused_by_name_and_leaves_nothing(post, services, part
         ({}, "chapters"),
         ({"chapters": []}, "chapters"),
         ({"chapters": [{"title": "a"}]}, "chapters[0].text"),
-        ({"chapters": [{"text": " "}]}, "chapters"),
+        ({"chapters": [{"text": "a"}, {"title": "b", "text": " * * "}]}, "chapters[1].text"),
         ({"chapters": [{"text": "a", "titel": "b"}]}, "chapters[0].titel"),
     ],
 )
 def test_wrong_chapters_are_refused_by_name(client, body, field):
     assert_problem(client.post("/v1/audiobooks", json=body), 422, field=field)
+
+
+@pytest.mark.parametrize(("ranges", "wrong"), [("1,", "''"), ("1-3,x", "'x'"), ("2-", "'2-'")])
+def test_wrong_ranges_of_chapters_are_told_in_words(client, ranges, wrong):
+    body = {"chapters": [{"text": "a"}], "chapters_selected": ranges}
+    answer = assert_problem(client.post("/v1/audiobooks", json=body), 422, field="chapters_selected")
+    said = f"must be numbers and ranges of chapters such as 1-3,5; {wrong} is neither"
+    assert answer["detail"] == f"chapters_selected: {said}"
 
 
 def test_a_book_has_a_limit(app_of):

@@ -49,6 +49,7 @@ class TestSpecs:
             (Kind.STT, {"prompt": "x" * 2001}, "prompt"),
             (Kind.AUDIOBOOK, {"chapters": []}, "chapters"),
             (Kind.AUDIOBOOK, {"chapters_selected": "1-"}, "chapters_selected"),
+            (Kind.AUDIOBOOK, {"chapters": [{"text": "甲。"}, {"title": "二", "text": " ***\n"}]}, "chapters"),
             (Kind.AUDIOBOOK, {"pauses": {"word": 1}}, "pauses"),
             (Kind.AUDIOBOOK, {"pauses": {"chapter": 10_001}}, "pauses"),
         ],

@@ -337,6 +337,23 @@ def test_what_is_no_text_is_refused(tmp_path):
 
 
 def test_chapters_given_as_json_are_taken_as_they_are():
-    book = book_of_chapters([("开始", "甲。\n乙。"), ("", "丙。"), ("空", "")], title="书", author="王")
-    assert [(c.title, c.paragraphs) for c in book.chapters] == [("开始", ("甲。", "乙。")), ("", ("丙。",))]
-    assert [w.code for w in book.warnings] == ["empty_chapter"]
+    given = [
+        ("开始", "甲。\n乙。"), ("", "丙。"), ("Cover", "丁。"), ("目录", "戊。"), ("开始", "己。"), ("Index", "Index"),
+    ]  # fmt: skip
+    book = book_of_chapters(given, title="书", author="王")
+    assert [(c.title, list(c.paragraphs)) for c in book.chapters] == [(t, text.split("\n")) for t, text in given]
+    assert (book.warnings, book.left_out) == ((), ())
+
+
+@pytest.mark.parametrize("text", ["", " \n", "* * *"])
+def test_a_chapter_given_without_text_is_named_and_not_passed_over(text):
+    with pytest.raises(BookError, match=r"chapters\[1\]\.text: ") as caught:
+        book_of_chapters([("一", "甲。"), ("二", text), ("三", "丙。")])
+    assert caught.value.code == "empty_chapter"
+
+
+def test_a_title_that_the_text_repeats_in_one_line_or_in_pieces_is_not_read_twice():
+    for text in ("第一章 小屋\n甲。", "第一章\n小屋\n甲。", "第一章：\n《小屋》\n甲。"):
+        assert book_of_chapters([("第一章 小屋", text)]).chapters[0].paragraphs == ("甲。",)
+    for text in ("小屋\n甲。", "第一章\n甲。", "第一章\n小屋里\n甲。"):
+        assert book_of_chapters([("第一章 小屋", text)]).chapters[0].paragraphs == tuple(text.split("\n"))
