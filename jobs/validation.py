@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
 
@@ -30,7 +30,14 @@ WORDS = {
     "dict_type": "must be an object",
     "model_type": "must be an object",
     "list_type": "must be a list",
+    "url_parsing": "must be an address such as https://example.com/a.wav; {error}",
+    "url_scheme": "must begin with http:// or https://",
 }
+FORMS = {
+    "language": "must be an ISO 639 code such as zh or en",
+    "what": "must be a queue, a kind or an owner such as queue:tts, kind:audiobook or owner:ann",
+}
+"""What fields with a pattern hold, for who reads no patterns."""
 
 
 @dataclass(frozen=True)
@@ -75,11 +82,15 @@ def _words(error: Mapping[str, Any], context: dict[str, Any], model: type[BaseMo
     kind = error["type"]
     if kind == "extra_forbidden":
         return "is not a field of this request" + _nearest(error["loc"], model)
-    if kind == "string_too_short" and context.get("min_length") == 1:
+    if kind in {"string_too_short", "too_short"} and context.get("min_length") == 1:
         return "must not be empty"
     if kind == "value_error":
         return str(context["error"])
+    if kind == "string_pattern_mismatch":
+        return FORMS.get(error["loc"][-1], f"must match {context['pattern']}")
     given = error.get("input")
+    if kind == "too_long" and isinstance(given, str):  # what a field that may also be None says of a string
+        kind = "string_too_long"
     context["given"] = context.get("actual_length") or (len(given) if isinstance(given, (str, list, dict)) else None)
     try:
         return WORDS[kind].format(**context)
@@ -88,8 +99,19 @@ def _words(error: Mapping[str, Any], context: dict[str, Any], model: type[BaseMo
 
 
 def _nearest(location: Sequence[str | int], model: type[BaseModel] | None) -> str:
-    if model is None or len(location) != 1:
+    *path, name = location
+    for step in path:
+        if model is not None and isinstance(step, str):
+            model = next(_models(model.model_fields[step].annotation), None) if step in model.model_fields else None
+    if model is None:
         return "; remove it"
     known = list(model.model_fields)
-    close = difflib.get_close_matches(str(location[0]), known, n=1)
+    close = difflib.get_close_matches(str(name), known, n=1)
     return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
+
+
+def _models(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models(part)
