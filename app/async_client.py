@@ -10,7 +10,7 @@ import httpx
 
 from app import calls
 from app.calls import Call, File
-from app.connection import LONGEST_WAIT, Connection, checked, succeeded
+from app.connection import LONGEST_WAIT, Connection, succeeded
 from app.schemas import (
     FileObject,
     JobList,
@@ -42,16 +42,18 @@ class AsyncClient(Connection):
         """Make a call, again if that helps."""
         number = 0
         while True:
-            answer = None
             try:
                 with call.arguments() as arguments:
                     answer = await self._http.request(call.method, call.path, **arguments)
             except httpx.TransportError as error:
-                if (pause := self.pause(call, number, None)) is None:
+                if (pause := self.pause(call, number, error)) is None:
                     raise self.unreachable(error) from error
             else:
-                if not answer.is_error or (pause := self.pause(call, number, answer)) is None:
-                    return checked(answer)
+                self.answered = True
+                if not answer.is_error:
+                    return answer
+                if (pause := self.pause(call, number, answer)) is None:
+                    raise calls.problem_of(answer)
             await asyncio.sleep(pause)
             number += 1
 

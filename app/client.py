@@ -9,6 +9,7 @@ with Client("http://127.0.0.1:8000") as client:
 
 from __future__ import annotations
 
+import contextlib
 import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,7 +21,7 @@ import httpx
 from app import calls
 from app.async_client import AsyncClient
 from app.calls import ApiError, Call, EventReader, File, JobFailed, Unreachable
-from app.connection import LONGEST_WAIT, TRIES, Connection, checked, succeeded
+from app.connection import LONGEST_WAIT, TRIES, Connection, succeeded
 from app.schemas import (
     FileObject,
     JobList,
@@ -65,20 +66,24 @@ class Client(Connection):
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
-    def send(self, call: Call) -> httpx.Response:
-        """Make a call, again if that helps."""
+    def send(self, call: Call, *, stream: bool = False) -> httpx.Response:
+        """Make a call, again if that helps; with `stream`, the answer is still to be read, and closed."""
         number = 0
         while True:
-            answer = None
             try:
                 with call.arguments() as arguments:
-                    answer = self._http.request(call.method, call.path, **arguments)
+                    request = self._http.build_request(call.method, call.path, **arguments)
+                    answer = self._http.send(request, stream=stream)
+                self.answered = True
+                if not answer.is_error:
+                    return answer
+                answer.read()
             except httpx.TransportError as error:
-                if (pause := self.pause(call, number, None)) is None:
+                if (pause := self.pause(call, number, error)) is None:
                     raise self.unreachable(error) from error
             else:
-                if not answer.is_error or (pause := self.pause(call, number, answer)) is None:
-                    return checked(answer)
+                if (pause := self.pause(call, number, answer)) is None:
+                    raise calls.problem_of(answer)
             time.sleep(pause)
             number += 1
 
@@ -153,16 +158,14 @@ class Client(Connection):
         """Yield a job at each change until it has ended, over broken connections."""
         reader, quiet = EventReader(), 0
         while quiet < TRIES:
+            headers = {"Last-Event-ID": reader.last_id} if reader.last_id else {}
+            call = Call("GET", f"/v1/jobs/{job_id}/events", headers=headers)
             try:
-                headers = {"Last-Event-ID": reader.last_id} if reader.last_id else {}
-                with self._http.stream("GET", f"/v1/jobs/{job_id}/events", headers=headers) as answer:
-                    if answer.is_error:
-                        answer.read()
-                        raise calls.problem_of(answer)
+                with contextlib.closing(self.send(call, stream=True)) as answer:
                     for line in answer.iter_lines():
+                        quiet = 0
                         if (job := reader.feed(line)) is not None:
                             yield job
-                            quiet = 0
                             if job.status.is_terminal:
                                 return
                     if answer.status_code == httpx.codes.NO_CONTENT:
@@ -194,18 +197,27 @@ class Client(Connection):
         target = _target(folder, name or file.name)
         partial = target.with_name(f".{uuid.uuid4().hex}.part")  # another process may be saving a file of this name
         try:
-            with self._http.stream("GET", file.url) as answer, partial.open("xb") as out:
-                if answer.is_error:
-                    answer.read()
-                    raise calls.problem_of(answer)
-                for chunk in answer.iter_bytes():
-                    out.write(chunk)
+            self._write(Call("GET", file.url), partial)
             partial.replace(target)
-        except httpx.TransportError as error:
-            raise self.unreachable(error) from error
         finally:
             partial.unlink(missing_ok=True)
         return target
+
+    def _write(self, call: Call, path: Path) -> None:
+        """Write an answer to a file, from its beginning once more where the connection breaks."""
+        number = 0
+        while True:
+            try:
+                with contextlib.closing(self.send(call, stream=True)) as answer, path.open("wb") as out:
+                    for chunk in answer.iter_bytes():
+                        out.write(chunk)
+            except httpx.TransportError as error:
+                if (pause := self.pause(call, number, error)) is None:
+                    raise self.unreachable(error) from error
+            else:
+                return
+            time.sleep(pause)
+            number += 1
 
     def voices(self) -> list[VoiceObject]:
         """Return the voices."""

@@ -7,7 +7,6 @@ from typing import Any
 
 import httpx
 
-from app import calls
 from app.calls import Call, JobFailed, Unreachable
 from app.schemas import JobObject
 
@@ -15,6 +14,9 @@ DEFAULT_URL = "http://127.0.0.1:8000"
 LONGEST_WAIT = 50.0
 """Of one long poll; the server takes up to 60 s."""
 TRIES = 4
+TRIES_OF_A_RESTART = 11
+"""While connections are refused by a server that has answered before: half a minute."""
+LONGEST_PAUSE = 5.0
 PASSING = frozenset({429, 502, 503, 504})
 TIMEOUT = httpx.Timeout(60, read=120)
 
@@ -30,24 +32,23 @@ class Connection:
             "headers": {"Authorization": f"Bearer {key}"} if key else {},
             "timeout": TIMEOUT,
         }
+        self.answered = False
 
-    def pause(self, call: Call, number: int, answer: httpx.Response | None) -> float | None:
+    def pause(self, call: Call, number: int, failure: httpx.Response | httpx.TransportError) -> float | None:
         """Return the seconds until the next try, None if there is to be none."""
-        if number + 1 >= TRIES or not call.repeatable or (answer is not None and answer.status_code not in PASSING):
+        restarts = self.answered and isinstance(failure, httpx.ConnectError)
+        if number + 1 >= (TRIES_OF_A_RESTART if restarts else TRIES) or not call.repeatable:
             return None
-        told = answer.headers.get("Retry-After", "") if answer is not None else ""
-        return float(told) if told.isdigit() else 0.25 * 2**number
+        told = ""
+        if isinstance(failure, httpx.Response):
+            if failure.status_code not in PASSING:
+                return None
+            told = failure.headers.get("Retry-After", "")
+        return float(told) if told.isdigit() else min(0.25 * 2**number, LONGEST_PAUSE)
 
     def unreachable(self, error: httpx.TransportError) -> Unreachable:
         """Return the error of a server that does not answer."""
         return Unreachable(f"{self.url} cannot be reached: {error or type(error).__name__}")
-
-
-def checked(answer: httpx.Response) -> httpx.Response:
-    """Return an answer that is none of an error. Raises `ApiError`."""
-    if answer.is_error:
-        raise calls.problem_of(answer)
-    return answer
 
 
 def succeeded(job: JobObject) -> JobObject:

@@ -1,6 +1,7 @@
 """The Python client against the real server."""
 
 import asyncio
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
@@ -123,6 +124,59 @@ def test_a_server_that_restarts_is_asked_again_with_the_same_key():
     assert len(set(keys)) == 1
 
 
+@pytest.fixture
+def pauses(monkeypatch):
+    """Collect the seconds that a client would have slept."""
+    found = []
+    monkeypatch.setattr("app.client.time.sleep", found.append)
+    return found
+
+
+class Restarting:
+    """A server that answers, and then refuses `refusals` connections before each answer."""
+
+    def __init__(self, refusals, *answers):
+        self.left = 0
+        self.refusals = refusals
+        self.answers = iter(answers)
+
+    def __call__(self, _):
+        if self.left > 0:
+            self.left -= 1
+            raise httpx.ConnectError("Connection refused")
+        self.left = self.refusals
+        return next(self.answers)
+
+
+def test_a_known_server_may_be_away_for_half_a_minute(pauses, tmp_path):
+    ended = {**JOB, "status": "succeeded"}
+    cut = httpx.Response(200, content=_torn(f"id: 1\ndata: {json.dumps(JOB)}\n\n".encode()))
+    event = httpx.Response(200, content=f"id: 2\ndata: {json.dumps(ended)}\n\n".encode())
+    answers = httpx.Response(202, json=JOB), cut, event, httpx.Response(200, content=_torn(b"ha"))
+    server = Restarting(9, *answers, httpx.Response(200, content=b"half"))
+    with Client("http://x", transport=httpx.MockTransport(server)) as client:
+        job = client.tts("a")
+        assert [one.status for one in client.watch(job.id)] == ["queued", "succeeded"]
+        assert (
+            client.download(FileObject(name="a", media_type="a/b", bytes=4, url="/f"), tmp_path).read_bytes() == b"half"
+        )
+    assert 4 * 20 < sum(pauses) < 4 * 40
+
+
+def _torn(begun):
+    yield begun
+    raise httpx.ReadError("gone")
+
+
+def test_a_server_that_never_answered_is_not_waited_for(pauses):
+    def refuse(_):
+        raise httpx.ConnectError("Connection refused")
+
+    with Client("http://x", transport=httpx.MockTransport(refuse)) as client, pytest.raises(Unreachable):
+        client.tts("a")
+    assert sum(pauses) < 2
+
+
 def test_the_key_and_the_address_come_from_the_environment(monkeypatch):
     monkeypatch.setenv("VOXQUEUE_URL", "http://somewhere:1234/")
     monkeypatch.setenv("VOXQUEUE_API_KEY", "vq_x")
@@ -149,7 +203,7 @@ def test_a_file_stays_in_its_folder_whatever_the_server_calls_it(tmp_path, name)
     assert path.resolve().is_relative_to(inside.resolve())
 
 
-def test_a_download_that_breaks_leaves_nothing(tmp_path):
+def test_a_download_that_breaks_leaves_nothing(tmp_path, pauses):
     def answer(_):
         def broken():
             yield b"half"
