@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from speech.books.errors import BookError
 from speech.books.model import MAX_CHAPTERS, MAX_CHARACTERS, Book, Chapter, Warned
@@ -71,6 +71,8 @@ def build(drafts: Sequence[Draft], facts: Facts) -> Book:
             left_out.append((draft.title, "table of contents"))
         elif draft.title or any(draft.skipped.values()):
             facts.warnings.append(_empty(draft))
+    if len(chapters) > 1 and not chapters[0].title and all(chapter.title for chapter in chapters[1:]):
+        chapters[0] = replace(chapters[0], opening=True)
     return _book(chapters, facts, left_out)
 
 
@@ -108,10 +110,12 @@ def _book(chapters: Sequence[Chapter], facts: Facts, left_out: Sequence[tuple[st
 
 
 def shown_title(chapter: Chapter, number: int) -> str:
-    """Return a title for chapter marks: the chapter's, or its number in the language of its text."""
+    """Return a title for chapter marks: the chapter's, or, in the language of its text, its number or that it opens."""
     if chapter.title:
         return chapter.title
     chinese = any("\u3400" <= c <= "\u9fff" for p in chapter.paragraphs[:3] for c in p)
+    if chapter.opening:
+        return "开篇" if chinese else "Opening"
     return f"第{number}章" if chinese else f"Chapter {number}"
 
 

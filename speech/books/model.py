@@ -32,6 +32,8 @@ class Chapter:
     paragraphs: tuple[str, ...]
     parents: tuple[str, ...] = ()
     skipped: Mapping[str, int] = field(default_factory=dict)
+    opening: bool = False
+    """Whether it is what stands before the first heading, and has no title for that."""
 
     @property
     def text(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from statistics import median
 
@@ -21,6 +22,8 @@ _AUTHOR_LINE = re.compile(r"\s*(?:作者|author|by)\s*[:：]\s*(?P<it>.+)", re.I
 _BRACKETED = re.compile(r"\s*《(?P<title>[^》]{1,80})》\s*(?:作者\s*[:：]?\s*(?P<author>.{1,40}))?\s*")
 _GUTENBERG_START = re.compile(r"^\*\*\*\s*START OF (?:THE|THIS) PROJECT GUTENBERG.*$", re.MULTILINE | re.IGNORECASE)
 _GUTENBERG_END = re.compile(r"^\*\*\*\s*END OF (?:THE|THIS) PROJECT GUTENBERG.*$", re.MULTILINE | re.IGNORECASE)
+LONGEST_CHAPTER = 50_000
+"""Characters from which on a book of one chapter is taken for one whose headings were not found; some 3.5 hours."""
 HEAD_LINES = 30
 """Lines at the start in which title and author are looked for."""
 
@@ -34,7 +37,14 @@ def read_plain(data: bytes) -> Book:
             Warned("undecodable", f"{decoded.lost} characters are not valid {decoded.encoding} and are left out")
         )
     lines = _body(decoded.text, facts).replace("\r\n", "\n").replace("\r", "\n").split("\n")
-    return build(_drafts(lines, facts), facts)
+    book = build(_drafts(lines, facts), facts)
+    if len(book.chapters) == 1 and book.characters > LONGEST_CHAPTER:
+        why = (
+            f"only one chapter was found in {book.characters} characters; put each heading on a line of its own, such "
+            "as 第一章 or Chapter 1, or give the chapters as JSON"
+        )
+        return replace(book, warnings=(*book.warnings, Warned("one_chapter", why)))
+    return book
 
 
 def paragraphs_of(text: str) -> list[str]:

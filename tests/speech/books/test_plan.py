@@ -16,6 +16,7 @@ from speech.books import (
     read_book,
     with_details,
 )
+from speech.books.plaintext import read_plain
 from tests.speech.books.conftest import png
 
 BOOK = book_of_chapters([("第一章", "山上有房子。\n里面有猫。"), ("", "天黑了。" * 50)], title="小屋", author="王")
@@ -32,6 +33,27 @@ def test_the_plan_says_what_would_be_made():
     assert plan["characters"] == 214
     assert plan["warnings"] == []
     assert json.loads(json.dumps(plan)) == plan
+
+
+def test_what_stands_before_the_first_heading_is_shown_as_the_opening_and_not_as_a_chapter():
+    def shown(text):
+        return [chapter["title"] for chapter in plan_of(read_plain(text.encode())).to_json()["chapters"]]
+
+    assert shown("内容简介：小屋里的故事。\n\n第一章 甲\n一。\n第二章 乙\n二。\n") == ["开篇", "第一章 甲", "第二章 乙"]
+    assert shown("It was late.\n\nChapter 1\n\nOne.\n\nChapter 2\n\nTwo.\n") == ["Opening", "Chapter 1", "Chapter 2"]
+    assert shown("甲。\n乙。\n") == ["第1章"]
+    given = plan_of(book_of_chapters([("", "甲。"), ("第二章", "乙。")]))
+    assert [chapter.title for chapter in given.chapters] == ["第1章", "第二章"]
+
+
+def test_a_long_text_of_one_chapter_is_told():
+    def warned(text):
+        return [warning["code"] for warning in plan_of(read_plain(text.encode())).to_json()["warnings"]]
+
+    long = "天黑了，外面下着雪。\n" * 5001
+    assert warned(long) == ["one_chapter"]
+    assert warned(long[: len(long) // 2]) == []
+    assert warned(f"第一章\n{long}第二章\n{long}") == []
 
 
 def test_only_chosen_chapters_count():
