@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 
-import yaml
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from speech.books.building import Draft, Facts, build
 from speech.books.charset import decode_text
+from speech.books.front_matter import take_front_matter
+from speech.books.markdown_notes import count_notes, without_marks
 from speech.books.model import Book, Warned
-from speech.books.tidy import tidy
+from speech.books.page import read_page
+from speech.books.tidy import same_title, tidy
 
-_FRONT_MATTER = re.compile(r"\A---[ \t]*\r?\n(?P<yaml>.*?)\r?\n(?:---|\.\.\.)[ \t]*\r?\n", re.DOTALL)
-_NOTE_MARK = re.compile(r"\[\^[^\]\s]+\]")
-_NOTE = re.compile(r"^\[\^[^\]\s]+\]:[^\n]*(?:\n(?:[ ]{2,}|\t)[^\n]+)*", re.MULTILINE)
-_LONGEST_FRONT_MATTER = 20_000
+
+@dataclass(frozen=True)
+class _Piece:
+    """A paragraph or heading (``level`` 1–6), or, without text, a count of what is not read at this place."""
+
+    text: str = ""
+    level: int = 0
+    skipped: Mapping[str, int] = field(default_factory=dict)
 
 
 def read_markdown(data: bytes) -> Book:
@@ -28,51 +34,13 @@ def read_markdown(data: bytes) -> Book:
     facts = Facts()
     if decoded.lost:
         facts.warnings.append(Warned("undecodable", f"{decoded.lost} characters are not valid {decoded.encoding}"))
-    skipped: Counter[str] = Counter()
-    text = _without_notes(_front_matter(decoded.text, facts), skipped)
-    blocks = _blocks(MarkdownIt("commonmark").enable("table").parse(text), skipped)
-    drafts = _drafts(blocks, facts)
-    drafts[0].skipped.update(skipped)
-    return build(drafts, facts)
+    text = take_front_matter(decoded.text, facts)
+    parser = MarkdownIt("commonmark").enable("table").use(count_notes)
+    return build(_drafts([*_pieces(parser.parse(text))], facts), facts)
 
 
-def _front_matter(text: str, facts: Facts) -> str:
-    match = _FRONT_MATTER.match(text)
-    if match is None or len(match["yaml"]) > _LONGEST_FRONT_MATTER or "&" in match["yaml"]:
-        return text
-    try:
-        values = yaml.safe_load(match["yaml"])
-    except yaml.YAMLError as error:
-        facts.warnings.append(Warned("bad_front_matter", f"the front matter is not valid YAML and is ignored: {error}"))
-        values = None
-    if isinstance(values, dict):
-        facts.title = _value(values, "title")
-        facts.author = _value(values, "author", "authors")
-        facts.language = _value(values, "lang", "language")
-    return text[match.end() :]
-
-
-def _value(values: dict[object, object], *names: str) -> str:
-    for name in names:
-        value = values.get(name)
-        if isinstance(value, str):
-            return value
-        if isinstance(value, list):
-            return ", ".join(str(each) for each in value)
-    return ""
-
-
-def _without_notes(text: str, skipped: Counter[str]) -> str:
-    text, notes = _NOTE.subn("", text)
-    text, marks = _NOTE_MARK.subn("", text)
-    skipped["footnotes"] += notes
-    skipped["footnote_marks"] += marks
-    return text
-
-
-def _blocks(tokens: Sequence[Token], skipped: Counter[str]) -> list[tuple[str, int]]:
-    """Return (text, heading level or 0) of what is read aloud."""
-    blocks: list[tuple[str, int]] = []
+def _pieces(tokens: Sequence[Token]) -> Iterator[_Piece]:
+    """Yield what is read aloud, and between it the counts of what is not."""
     level = tables = 0
     for token in tokens:
         if token.type == "heading_open":
@@ -81,15 +49,34 @@ def _blocks(tokens: Sequence[Token], skipped: Counter[str]) -> list[tuple[str, i
             level = 0
         elif token.type == "table_open":
             tables += 1
-            skipped["tables"] += 1
+            yield _Piece(skipped={"tables": 1})
         elif token.type == "table_close":
             tables -= 1
         elif token.type in {"fence", "code_block"}:
-            skipped["code"] += 1
+            yield _Piece(skipped={"code": 1})
+        elif token.type == "note":
+            yield _Piece(skipped={"footnotes": 1})
+        elif token.type == "html_block":
+            yield from _of_html(token.content)
         elif token.type == "inline" and not tables:
-            lines = map(tidy, _inline(token, skipped).split("\x00"))
-            blocks.extend((line, level) for line in lines if line)
-    return blocks
+            yield from _of_inline(token, level)
+
+
+def _of_html(markup: str) -> Iterator[_Piece]:
+    """Read a block of HTML as a page of a book is read."""
+    markup, marks = without_marks(markup)
+    page = read_page(markup.encode("utf-8-sig"))
+    for block in page.blocks:
+        yield _Piece(block.text, block.level)
+    yield _Piece(skipped=page.skipped + Counter(footnote_marks=marks))
+
+
+def _of_inline(token: Token, level: int) -> Iterator[_Piece]:
+    skipped: Counter[str] = Counter()
+    for line in map(tidy, _inline(token, skipped).split("\x00")):
+        if line:
+            yield _Piece(line, level)
+    yield _Piece(skipped=skipped)
 
 
 def _inline(token: Token, skipped: Counter[str]) -> str:
@@ -101,30 +88,36 @@ def _inline(token: Token, skipped: Counter[str]) -> str:
             parts.append("\n")
         elif child.type == "hardbreak" or (child.type == "html_inline" and child.content.lower().startswith("<br")):
             parts.append("\x00")
-        elif child.type == "image":
+        elif child.type == "image" or (child.type == "html_inline" and child.content.lower().startswith("<img")):
             skipped["images"] += 1
+        elif child.type == "note_mark":
+            skipped["footnote_marks"] += 1
     return "".join(parts)
 
 
-def _drafts(blocks: Sequence[tuple[str, int]], facts: Facts) -> list[Draft]:
+def _drafts(pieces: Sequence[_Piece], facts: Facts) -> list[Draft]:
     """Cut at the chapters' heading; a single heading above them is the title of the book."""
-    levels = Counter(level for _, level in blocks if level)
-    cut = _chapter_level(blocks, levels)
+    levels = Counter(piece.level for piece in pieces if piece.level)
+    cut = _chapter_level(pieces, levels)
     drafts = [Draft()]
-    for text, level in blocks:
-        if 0 < level < cut and levels[level] == 1 and not facts.title and len(drafts) == 1:
-            facts.title = text
+    for piece in pieces:
+        text, level = piece.text, piece.level
+        above = 0 < level < cut and levels[level] == 1 and len(drafts) == 1
+        if above and (not facts.title or same_title(text, facts.title)):
+            facts.title = facts.title or text
         elif 0 < level <= cut:
             drafts.append(Draft(title=text, depth=level))
-        else:
+        elif text:
             drafts[-1].blocks.append((text, level))
+        drafts[-1].skipped.update(piece.skipped)
     return drafts
 
 
-def _chapter_level(blocks: Sequence[tuple[str, int]], levels: Counter[int]) -> int:
+def _chapter_level(pieces: Sequence[_Piece], levels: Counter[int]) -> int:
     """Return the highest heading that comes more than once and is not always followed by another one (a part)."""
+    told = [*(piece.level for piece in pieces if piece.text), 0]
     repeated = [level for level in sorted(levels) if levels[level] > 1]
     for level in repeated:
-        if not all(after > level for (_, here), (_, after) in pairwise([*blocks, ("", 0)]) if here == level):
+        if not all(after > level for here, after in pairwise(told) if here == level):
             return level
     return min(levels, default=0) if not repeated else repeated[-1]

@@ -66,7 +66,17 @@ def test_plain_texts_are_read_in_linear_time(text):
 
 @pytest.mark.timeout(60)
 @pytest.mark.parametrize(
-    "text", ["[" * 20_000, ">" * 5000 + "a", "*a_ " * 10_000, "[^a]: x\n  y\n" * 10_000, "# \n" * 10_000]
+    "text",
+    [
+        "[" * 20_000,
+        ">" * 5000 + "a",
+        "*a_ " * 10_000,
+        "[^a]: x\n  y\n" * 10_000,
+        "[^" * 10_000,
+        "# \n" * 10_000,
+        "<div>\n\n" * 10_000,
+        "<div>" * 20_000,
+    ],
 )
 def test_markdown_is_read_in_linear_time(text):
     try:

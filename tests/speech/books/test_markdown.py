@@ -1,5 +1,7 @@
 """Markdown books."""
 
+import pytest
+
 from speech.books.markdown import read_markdown
 
 BOOK = """---
@@ -49,13 +51,46 @@ def test_headings_are_chapters_and_text_is_paragraphs():
             "第一章 森林",
             ("山上有一座红色的房子，里面有猫。 真的。", "夜里", "天黑了。很黑。", "月亮", "星星", "引文。"),
         ),
-        ("第二章 河", ("河水很冷。",)),
+        ("第二章 河", ("html", "河水很冷。")),
     ]
 
 
-def test_what_is_not_read_is_counted():
-    book = read_markdown("# 一\n\n甲。\n\n| a |\n|---|\n\n    code\n".encode())
-    assert book.chapters[0].paragraphs == ("甲。",)
+def test_what_is_not_read_is_counted_in_its_own_chapter():
+    first = "# 一\n\n甲[^1]。<img src='x.png'>\n\n| a |\n|---|\n\n    code\n\n"
+    book = read_markdown((first + "# ![图](x.png) 二\n\n乙。\n[^1]: 注，\n  释。\n[^x]: 注。\n丙。\n").encode())
+    assert [(c.title, c.paragraphs, c.skipped) for c in book.chapters] == [
+        ("一", ("甲。",), {"code": 1, "footnote_marks": 1, "images": 1, "tables": 1}),
+        ("二", ("乙。", "丙。"), {"footnotes": 2, "images": 1}),
+    ]
+    assert book.warnings == ()
+
+
+def test_a_mark_before_brackets_is_no_link():
+    (chapter,) = read_markdown("甲[^1](乙)，`[^2]`，[丙[^3]](x)。".encode()).chapters
+    assert chapter.paragraphs == ("甲(乙)，[^2]，丙。",)
+    assert chapter.skipped == {"footnote_marks": 2}
+
+
+def test_blocks_of_html_are_read_as_pages_are():
+    blocks = [
+        '<p align="center">他说：“明天[^1]再来。”</p>',
+        "<div>\n今天天气很好。<b>真</b>的。\n</div>",
+        "<details><summary>摘要</summary>\n\n*甲*。\n\n</details>",
+        "<!-- 注 -->",
+        "<table><tr><td>表</td></tr></table>",
+        '<p hidden>隐。</p>\n<img src="a.png">',
+    ]
+    body = "\n\n".join(blocks)
+    book = read_markdown(f"# 书\n\n<h2>第一章</h2>\n\n{body}\n\n## 第二章\n\n乙。\n".encode())
+    assert [(c.title, c.paragraphs) for c in book.chapters] == [
+        ("第一章", ("他说：“明天再来。”", "今天天气很好。真的。", "摘要", "甲。")),
+        ("第二章", ("乙。",)),
+    ]
+    assert book.chapters[0].skipped == {"footnote_marks": 1, "hidden": 1, "images": 1, "tables": 1}
+
+
+def test_a_block_of_html_is_not_decoded_a_second_time():
+    assert read_markdown('<div><meta charset="gbk">河水</div>'.encode()).chapters[0].paragraphs == ("河水",)
 
 
 def test_a_single_first_heading_is_the_title_of_the_book():
@@ -77,8 +112,36 @@ def test_text_without_headings_is_one_chapter():
     assert [c.paragraphs for c in read_markdown("甲。\n\n乙。".encode()).chapters] == [("甲。", "乙。")]
 
 
-def test_front_matter_that_is_no_yaml_is_a_warning_and_an_alias_bomb_is_not_expanded():
-    book = read_markdown("---\ntitle: [\n---\n甲。\n".encode())
+@pytest.mark.parametrize(
+    ("block", "title", "author"),
+    [
+        ('title: "Tom & Jerry"\nauthor: [A & B, &c C]', "Tom & Jerry", "A & B, C"),
+        ("title: 1984\nauthors: [甲, 乙]", "1984", "甲, 乙"),
+        ("# only a remark", "", ""),
+    ],
+)
+def test_front_matter_names_the_book_and_is_not_read(block, title, author):
+    book = read_markdown(f"---\n{block}\n---\n# 一\n甲。\n# 二\n乙。\n".encode())
+    assert (book.title, book.author) == (title, author)
+    assert [c.title for c in book.chapters] == ["一", "二"]
+
+
+def test_text_between_rules_is_no_front_matter():
+    book = read_markdown("---\n\n献给你。\n\n---\n\n甲。\n".encode())
+    assert book.chapters[0].paragraphs == ("献给你。", "甲。")
+
+
+def test_a_heading_that_repeats_the_title_of_the_front_matter_is_no_part():
+    book = read_markdown("---\ntitle: 小河\n---\n# 小河\n## 一\n甲。\n## 二\n乙。\n".encode())
+    assert book.title == "小河"
+    assert [(c.title, c.parents) for c in book.chapters] == [("一", ()), ("二", ())]
+    other = read_markdown("---\ntitle: 小河\n---\n# 上部\n## 一\n甲。\n## 二\n乙。\n".encode())
+    assert [(c.title, c.parents) for c in other.chapters] == [("上部 一", ("上部",)), ("二", ("上部",))]
+
+
+@pytest.mark.parametrize("block", ["title: [", "title: " + "[" * 9000, 'title: "\\UFFFFFFFF"', "a: &a [x]\ntitle: *a"])
+def test_front_matter_that_is_no_yaml_or_an_alias_bomb_is_a_warning_and_not_read(block):
+    book = read_markdown(f"---\n{block}\n---\n甲。\n".encode())
     assert [w.code for w in book.warnings] == ["bad_front_matter"]
-    bomb = "---\na: &a [x,x]\nb: &b [*a,*a]\ntitle: *b\n---\n甲。\n"
-    assert read_markdown(bomb.encode()).title == ""
+    assert book.title == ""
+    assert book.chapters[0].paragraphs == ("甲。",)
