@@ -19,7 +19,9 @@ class Proxy:
         self.hold = None
         self.held = threading.Event()
         self._lock = threading.Lock()
-        threading.Thread(target=self._accept, daemon=True).start()
+        self._open = []
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def count(self, method, path):
         return sum(line.split("?")[0] == f"{method} {path}" for line in self.lines)
@@ -30,6 +32,7 @@ class Proxy:
                 client, _ = self._listener.accept()
                 server = socket.create_connection(("127.0.0.1", self._port))
                 keep = threading.Event()
+                self._open += [client, server]
                 threading.Thread(target=self._requests, args=(client, server, keep), daemon=True).start()
                 threading.Thread(target=self._answers, args=(client, server, keep), daemon=True).start()
 
@@ -54,6 +57,21 @@ class Proxy:
                 client.sendall(data)
         with contextlib.suppress(OSError):
             client.shutdown(socket.SHUT_WR)
+
+    def go(self):
+        """Break all connections and refuse others, as a server that stops."""
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._accepting.join()
+        self._listener.close()
+        for one in self._open:
+            with contextlib.suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+
+    def come_back(self):
+        """Listen again, at the same port."""
+        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self._accepting = threading.Thread(target=self._accept, daemon=True)
+        self._accepting.start()
 
     def close(self):
         self._listener.close()

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -300,6 +301,7 @@ def test_bytes_that_another_program_submits_meanwhile_are_one_job(run, worker, r
     assert texts(tmp_path / "out") == ["a.txt"]
 
 
+FOLLOWED = re.compile("GET /v1/jobs/")
 LINES = b'{"custom_id": "x/one", "tts": {"text": "a"}}\nnonsense\n'
 
 
@@ -324,6 +326,34 @@ def test_a_batch_goes_on_with_its_job_and_saves_its_clips(run, environment, prox
     assert created(redis) == 1
     again = json.loads(run("--json", "batch", "b.jsonl", "--no-wait", "--fresh").stdout)
     assert again["id"] != first["id"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("command", "jobs"), [("transcribe heap -F txt", 4), ("batch b.jsonl", 1)])
+def test_a_run_outlasts_a_restart_of_the_server(run, proxy, server_hand, heap, tmp_path, command, jobs):
+    (tmp_path / "b.jsonl").write_bytes(LINES)
+    with zipfile.ZipFile(tmp_path / "clips.zip", "w") as archive:
+        archive.writestr("x/one.wav", b"RIFF")
+    results = [
+        ("results.jsonl", "application/jsonl", b'{"status": "succeeded"}'),
+        ("results.zip", "application/zip", (tmp_path / "clips.zip").read_bytes()),
+    ]
+
+    def restart():
+        with Client() as client:
+            while len(found := list(client.jobs(status="queued"))) < jobs or not any(map(FOLLOWED.match, proxy.lines)):
+                time.sleep(0.02)
+        proxy.go()
+        for job in found:
+            server_hand.succeed(job.id, results if jobs == 1 else [("a.txt", "text/plain", b"a")])
+        time.sleep(2)  # longer than a client tries to reach one that it does not know
+        proxy.come_back()
+
+    with ThreadPoolExecutor() as pool:
+        restarted = pool.submit(restart)
+        result = run(*command.split(), "-o", "out")
+        restarted.result(PATIENCE)
+    assert result.exit_code == 0, result.output
 
 
 def test_what_is_in_the_way_of_a_clip_keeps_no_other_from_being_saved(run, environment, server_hand, tmp_path):
