@@ -855,12 +855,6 @@ function ledger.webhook_begin(a)
   return { ok = true, number = next_call(a.id, now_ms() + a.put_off_ms), try = tonumber(get(a.id, 'calls') or 0) + 1 }
 end
 
--- Who has no room for a call leaves it for a little later.
-function ledger.webhook_put_off(a)
-  if awaits_call(a.id, a.number) then redis.call('ZADD', P .. 'webhooks', int(now_ms() + a.put_off_ms), a.id) end
-  return {}
-end
-
 -- What came of a call; the next one is due in `again_ms`, or never (0). The calls are kept beside the record. If the job
 -- was retried meanwhile, or a client wants another call, that is called in its turn whatever came of this one.
 function ledger.webhook_called(a)

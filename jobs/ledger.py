@@ -327,10 +327,6 @@ class Ledger:
         answer = self._call("webhook_begin", id=job_id, number=number, put_off_ms=int(put_off_seconds * 1000))
         return (int(answer["number"]), int(answer["try"])) if answer["ok"] else None
 
-    def webhook_put_off(self, job_id: str, number: int, seconds: float) -> None:
-        """Leave a call that is not begun for later."""
-        self._call("webhook_put_off", id=job_id, number=number, put_off_ms=int(seconds * 1000))
-
     def webhook_called(self, job_id: str, number: int, facts: str, again_seconds: float, keep: int) -> None:
         """Note a call (`facts`, JSON) and when the next one is due, 0 for never."""
         again_ms = int(again_seconds * 1000)

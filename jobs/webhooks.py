@@ -12,6 +12,7 @@ import random
 import secrets
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -31,8 +32,6 @@ PAUSES = (5, 30, 120, 600, 1800, 3600, 2 * 3600, 4 * 3600, 8 * 3600)
 """Seconds before each further call: some 16 hours in all, so that a night's outage is survived."""
 PUT_OFF_SECONDS = 60
 """After so long a call whose message was lost, or whose caller died, is asked for again."""
-NO_ROOM_SECONDS = 5
-"""After so long a call that found too many others under way is asked for again."""
 KEPT_CALLS = 20
 GONE = 410
 """The receiver wants no more."""
@@ -63,6 +62,8 @@ class Webhooks:
         self._settings = settings
         # The same threads plan and assemble books: receivers that never answer must not hold all of them.
         self._room = threading.Semaphore(max(1, settings.cpu_task_threads // 2))
+        self._waiting: dict[str, int] = {}
+        self._lock = threading.Lock()
 
     def secret(self) -> str:
         """Return the signing secret: the configured one, or one that is made once for this ledger."""
@@ -80,21 +81,36 @@ class Webhooks:
         """Return the calls that were made, oldest first."""
         return [json.loads(call) for call in self._redis.lrange(f"{PREFIX}calls:{job_id}", 0, -1)]
 
+    def turns(self, job_id: str, number: int) -> Iterator[tuple[str, int]]:
+        """Yield the calls that the asking thread is to make: this one, and those that others leave to it meanwhile.
+
+        None if half of the threads are calling: then it is left to these. What they do not come to is due again.
+        """
+        with self._lock:
+            self._waiting[job_id] = number
+        while self._waiting and self._room.acquire(blocking=False):
+            try:
+                if first := self._first_waiting():
+                    yield first
+            finally:
+                self._room.release()
+
+    def _first_waiting(self) -> tuple[str, int] | None:
+        with self._lock:
+            for job_id in self._waiting:
+                return job_id, self._waiting.pop(job_id)
+        return None
+
     def call(self, job_id: str, number: int) -> Call | None:
-        """Make a call that is due, and note what came of it. None: it is made already, or there is no room now."""
-        if not self._room.acquire(blocking=False):
-            self._ledger.webhook_put_off(job_id, number, NO_ROOM_SECONDS)
-            return None
+        """Make a call that is due, and note what came of it. None: it is made already, or the job is gone."""
         try:
             job = self._queries.get(job_id)  # before `webhook_begin`: it tells whether this end is still the last one
-            begun = self._ledger.webhook_begin(job_id, number, PUT_OFF_SECONDS)
-            return self._call(job, *begun) if begun else None
         except NotFound:
             return None
-        finally:
-            self._room.release()
-
-    def _call(self, job: Job, number: int, attempt: int) -> Call:
+        begun = self._ledger.webhook_begin(job_id, number, PUT_OFF_SECONDS)
+        if begun is None:
+            return None
+        number, attempt = begun
         body = self._body(job)
         try:
             status, error = post(job.webhook, self._settings, body, self._headers(job, body)), None

@@ -32,8 +32,13 @@ def _task(process: WorkerProcess, name: str) -> Any:
 
 def _webhook(process: WorkerProcess) -> Any:
     def call(job_id: str, number: int = OLDER) -> str:
-        with about(job_id), tracing.running(job_id, "webhook"):
-            made = process.webhooks.call(job_id, number)
-        return f"{made.status or made.error}" if made else "nothing to do now"
+        answers = []
+        for due, its_number in process.webhooks.turns(job_id, number):
+            with about(due), tracing.running(due, "webhook"):
+                made = process.webhooks.call(due, its_number)
+            answers.append(f"{made.status or made.error}" if made else "nothing to do")
+            if process.leases.draining:
+                break
+        return ", ".join(answers) or "left to others"
 
     return call
