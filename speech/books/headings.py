@@ -33,7 +33,8 @@ _ENGLISH_PART = re.compile(
     rf"{_BEFORE}(?:part|book|volume)\s+(?:[0-9]+|[ivxlcdm]+|[a-z]+)(?P<rest>\b.*)", re.IGNORECASE
 )
 _ENGLISH = re.compile(
-    rf"{_BEFORE}(?:chapter\s+(?:[0-9]+|[ivxlcdm]+|[a-z]+(?:-[a-z]+)?)|(?:chap|ch)(?:\.\s*|\s+)(?:[0-9]+|[ivxlcdm]+))"
+    rf"{_BEFORE}(?:chapter\s+(?:[0-9]+|[ivxlcdm]+|[a-z]+(?:-[a-z]+)?)|(?:chap|ch)(?:\.\s*|\s+)(?:[0-9]+|[ivxlcdm]+)"
+    r"|(?:adventure|canto|letter|stave)\s+(?:[0-9]+|[ivxlcdm]+|one|two|three|four|five))"
     r"(?P<rest>\b.*|$)",
     re.IGNORECASE,
 )

@@ -79,6 +79,9 @@ def test_a_few_bad_bytes_are_left_out_with_a_warning():
         "完结感言",
         "Chap. 1",
         "Ch. 12: The House",
+        "ADVENTURE II. THE RED-HEADED LEAGUE",
+        "STAVE ONE.",
+        "Letter 4",
         "Prologue",
         "EPILOGUE",
     ],
@@ -121,6 +124,8 @@ def test_ornaments_around_a_heading_are_not_its_title(heading):
         "I",
         "1. 开始",
         "Ch. is short for chapter",
+        "Letter from Jane",
+        "Letter I wrote to Jane",
         "Part Two, he thought.",
     ],
 )
