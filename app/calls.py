@@ -13,6 +13,7 @@ from typing import IO, Any, TypeVar
 import httpx
 from pydantic import BaseModel
 
+from app.names import printable
 from app.schemas import FieldProblem, JobObject
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -78,7 +79,7 @@ class Call:
 
 def _opened(stack: contextlib.ExitStack, file: File) -> tuple[str, IO[bytes] | bytes]:
     name, content = file if isinstance(file, tuple) else (Path(file).name, Path(file))
-    return name, content if isinstance(content, bytes) else stack.enter_context(content.open("rb"))
+    return printable(name), content if isinstance(content, bytes) else stack.enter_context(content.open("rb"))
 
 
 def form_fields(options: Mapping[str, Any]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The header under which a browser saves a file."""
+"""Names of files in headers and messages."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ import unicodedata
 from urllib.parse import quote
 
 from jobs.names import clean_name
+
+
+def printable(name: str) -> str:
+    """Return a name that a file system gave, its bytes that are not UTF-8 replaced."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def content_disposition(name: str, *, inline: bool = False) -> str:

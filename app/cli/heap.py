@@ -22,7 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from app.cli.journal import OWN_FOLDER, SUMMARY, SUMMARY_TABLE, Journal, Row, printable, stem_of
+from app.cli.journal import OWN_FOLDER, SUMMARY, SUMMARY_TABLE, Journal, Row, stem_of
+from app.names import printable
 from jobs.names import UniqueNames
 from jobs.states import Status
 from jobs.summaries import count_words, summary_csv
@@ -226,7 +227,7 @@ class Heap:
 
         while True:
             try:
-                name = printable(PurePosixPath(recording.name).name)
+                name = PurePosixPath(recording.name).name
                 return self._client.stt((name, recording.path), idempotency_key=key, **self._fields)
             except ApiError as error:
                 # Another program has submitted these bytes meanwhile, under another name.

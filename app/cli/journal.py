@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from app.names import printable
+
 OWN_FOLDER = ".voxqueue"
 SUMMARY, SUMMARY_TABLE = "summary.json", "summary.csv"
 
@@ -36,11 +38,6 @@ class Row:
     def to_json(self) -> str:
         """Return a line of JSON."""
         return json.dumps(self.shown(), ensure_ascii=False)
-
-
-def printable(name: str) -> str:
-    """Return a name of a file, its bytes that are not UTF-8 replaced."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def stem_of(name: str) -> str:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from app.cli.context import FAILED, INTERRUPTED, pass_options
-from app.cli.journal import SUMMARY, printable
+from app.cli.journal import SUMMARY
 from app.cli.listen import hearing_fields, hearing_options
 from app.cli.results import announce, finish, submit_options
 from app.cli.resuming import submitted_once, unpacked
+from app.names import printable
 from jobs.states import Status
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ def _as_one(
     client: Client, recordings: list[Recording], manifest: Path | None, request: dict[str, Any], *, fresh: bool
 ) -> JobObject:
     """Submit all as one job, or find the one of an earlier run."""
-    files: list[File] = [(printable(one.name), one.path) for one in recordings]
+    files: list[File] = [(one.name, one.path) for one in recordings]
     submit = partial(client.transcripts, files, manifest=manifest, **request)
     hashed = [*([manifest] if manifest else []), *(one.path for one in recordings)]
     names = [one.name for one in recordings]

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from importlib import resources
@@ -55,6 +56,7 @@ def test_recordings_are_sent_as_files_or_bytes(client, wav, tmp_path):
     first = client.stt(path, formats=["txt", "srt"], vad=False)
     assert (first.input["files"][0]["name"], first.input["formats"]) == ("a.wav", ["txt", "srt"])
     assert client.stt(("b.wav", wav)).input["files"][0]["name"] == "b.wav"
+    assert client.stt((os.fsdecode(b"\xff.wav"), wav)).input["files"][0]["name"] == "\ufffd.wav"
     assert client.stt(url="https://example.com/a.wav").input["url"] == "https://example.com/a.wav"
     assert client.transcripts([path, ("b.wav", wav)]).kind == "transcripts"
 
