@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,15 +120,16 @@ def _with_each(options: Options, ids: tuple[str, ...], act: Callable[[Client, st
     """Do something with each job; what is refused keeps nothing of the others from being done."""
     from app.client import ApiError
 
-    refused = []
+    refused = False
     with options.client() as client:
         for job_id in ids:
             try:
                 act(client, job_id)
             except ApiError as error:
-                refused.append(f"{job_id}: {error.detail}")
+                click.echo(f"voxqueue: {job_id}: {error.detail}", err=True)
+                refused = True
     if refused:
-        options.leave(REFUSED, "\nvoxqueue: ".join(refused))
+        sys.exit(REFUSED)
 
 
 def _tell(options: Options, job: JobObject) -> None:
