@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import posixpath
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -191,7 +190,7 @@ def _pages(archive: Archive, package: _Package) -> dict[str, Page]:
             warnings.append(Warned("missing_page", f"{item.name} is listed in the book but not there", item.name))
             continue
         if "svg" in item.media_type or item.media_type.startswith("image/"):
-            pages[item.name] = Page(skipped=Counter(images=1))
+            pages[item.name] = Page(skips=[(0, "images")])
             continue
         pages[item.name] = read_page(archive.read(found))
         if pages[item.name].declared_entities:
@@ -211,11 +210,7 @@ def _drop_notes_elsewhere(pages: Mapping[str, Page]) -> None:
                 notes.setdefault(target[0], set()).add(target[1])
     for name, anchors in notes.items():
         if name in pages:
-            page = pages[name]
-            begun = anchors - page.unread_anchors  # what follows a note that is left out already is none
-            kept = [block for block in page.blocks if not begun.intersection(block.anchors)]
-            page.skipped["footnotes"] += len(page.blocks) - len(kept)
-            page.blocks = kept
+            pages[name].drop_notes(anchors)
 
 
 def _cover(archive: Archive, package: _Package, pages: Mapping[str, Page]) -> bytes | None:

@@ -66,9 +66,10 @@ def _of_html(markup: str) -> Iterator[_Piece]:
     """Read a block of HTML as a page of a book is read."""
     markup, marks = without_marks(markup)
     page = read_page(markup.encode("utf-8-sig"))
-    for block in page.blocks:
-        yield _Piece(block.text, block.level)
-    yield _Piece(skipped=page.skipped + Counter(footnote_marks=marks))
+    skipped = page.skipped()
+    for index, block in enumerate(page.blocks):
+        yield _Piece(block.text, block.level, skipped.pop(index, {}))
+    yield _Piece(skipped=skipped.get(0, Counter()) + Counter(footnote_marks=marks))  # of a page without text
 
 
 def _of_inline(token: Token, level: int) -> Iterator[_Piece]:

@@ -34,6 +34,7 @@ class Block:
 class Page:
     """The blocks of a page, its ``<title>``, the structural types of its body, and what was skipped.
 
+    ``skips`` are (the block that holds it or comes before it, what it is); see ``skipped`` for what it may be.
     ``note_links`` is where its footnote marks lead, ``anchors_at_end`` the ids after its last block, ``unread_anchors``
     those of blocks that are not read.
     """
@@ -41,12 +42,33 @@ class Page:
     blocks: list[Block] = field(default_factory=list)
     title: str = ""
     types: frozenset[str] = frozenset()
-    skipped: Counter[str] = field(default_factory=Counter)
+    skips: list[tuple[int, str]] = field(default_factory=list)
     note_links: frozenset[str] = frozenset()
     anchors_at_end: tuple[str, ...] = ()
     unread_anchors: set[str] = field(default_factory=set)
     first_image: str | None = None
     declared_entities: bool = False
+
+    def skipped(self) -> dict[int, Counter[str]]:
+        """Count what is not read (see :class:`~speech.books.model.Chapter`), by block."""
+        counts: dict[int, Counter[str]] = {}
+        for index, reason in self.skips:
+            counts.setdefault(index, Counter())[reason] += 1
+        return counts
+
+    def drop_notes(self, anchors: set[str]) -> None:
+        """Take out the blocks to which footnote marks of other pages lead."""
+        begun = anchors - self.unread_anchors  # what follows a note that is left out already is none
+        kept: list[Block] = []
+        now: list[int] = []
+        for index, block in enumerate(self.blocks):
+            if begun.intersection(block.anchors):
+                self.skips.append((index, "footnotes"))
+            else:
+                kept.append(block)
+            now.append(max(0, len(kept) - 1))
+        self.blocks = kept
+        self.skips = [(now[index] if now else 0, reason) for index, reason in self.skips]
 
 
 def read_page(data: bytes) -> Page:
@@ -75,6 +97,7 @@ class _Reader:
         self._notes = frozenset(link[1:] for link in page.note_links if link.startswith("#"))
         self._parts: list[str] = []
         self._anchors: list[str] = []
+        self._skips: list[str] = []
         self._level = 0
 
     def read(self, root: Element) -> None:
@@ -115,12 +138,12 @@ class _Reader:
         self._parts.append(element.tail or "")
 
     def _skip(self, element: Element, name: str, reason: str) -> None:
-        if reason:
-            self._page.skipped[reason] += 1
         inner = [anchor for each in element.iterdescendants() if (anchor := _anchor(each))]
         if name in BLOCKS or name == "table":
             self._flush()
             self._page.unread_anchors.update(inner, filter(None, [_anchor(element)]))
+        if reason:
+            self._skips.append(reason)
         self._anchors.extend(inner)  # the contents may lead into it: to what follows, then
         for image in element.iter("{*}img", "{*}image"):
             self._page.first_image = self._page.first_image or image.get("src") or attribute(image, "href")
@@ -157,6 +180,9 @@ class _Reader:
     def _flush(self) -> None:
         text = tidy("".join(self._parts))
         self._parts.clear()
+        at = len(self._page.blocks) if text else max(0, len(self._page.blocks) - 1)
+        self._page.skips.extend((at, reason) for reason in self._skips)
+        self._skips.clear()
         if text:
             self._page.blocks.append(Block(text, self._level, tuple(self._anchors)))
             self._anchors.clear()

@@ -32,11 +32,12 @@ def drafts_of(
             continue
         if not drafts or reason is not None or (_unread(drafts[-1]) and not here.get(0)):
             drafts.append(Draft(title="" if reason is None else page.title, left_out=reason))
+        skipped = page.skipped()
         for index in range(len(page.blocks) + 1):
             drafts.extend(Draft(title=entry.title, depth=entry.depth, left_out=reason) for entry in here.get(index, ()))
             if index < len(page.blocks):
                 drafts[-1].blocks.append((page.blocks[index].text, page.blocks[index].level))
-        drafts[-1].skipped.update(page.skipped)
+            drafts[-1].skipped.update(skipped.get(index, {}))
     return drafts, warnings
 
 
@@ -133,11 +134,13 @@ def _by_headings(page: Page, reason: str | None) -> list[Draft]:
     """Chapters of a page that no contents name: the page, or its parts at its highest repeated heading."""
     levels = Counter(block.level for block in page.blocks if block.level)
     cut = next((level for level in sorted(levels) if levels[level] > 1), None)
-    drafts = [Draft(left_out=reason, skipped=page.skipped)]
-    for block in page.blocks:
+    skipped = page.skipped()
+    drafts = [Draft(left_out=reason, skipped=Counter() if page.blocks else skipped.get(0, Counter()))]
+    for index, block in enumerate(page.blocks):
         if cut is not None and block.level == cut and _has_text(drafts[-1], block):
             drafts.append(Draft(left_out=reason))
         drafts[-1].blocks.append((block.text, block.level))
+        drafts[-1].skipped.update(skipped.get(index, {}))
     return drafts
 
 

@@ -48,7 +48,7 @@ def test_footnote_marks_and_notes_are_not_read(epub, body):
 def test_what_follows_a_note_that_is_not_read_is_read(epub):
     pages = {
         "a.xhtml": '<h1>一</h1><p>正文<sup><a href="b.xhtml#n1">1</a></sup>继续。</p>',
-        "b.xhtml": '<aside epub:type="footnotes"><p id="n1">注释。</p></aside><p>甲。</p>',
+        "b.xhtml": '<aside epub:type="footnote" id="n1"><p>注释。</p></aside><p>甲。</p>',
     }
     book = read_book(epub(pages))
     assert texts(book) == [["正文继续。"], ["甲。"]]

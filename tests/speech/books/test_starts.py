@@ -111,6 +111,21 @@ def test_contents_may_lead_into_what_is_not_read(epub):
     ]
 
 
+SKIPPING = (
+    '<p><img src="0.png"/></p><h2 id="a">一<sup>[1]</sup></h2><p>子。</p><figure><img src="1.png"/></figure><hr/>'
+    '<h2 id="b"><img src="2.png"/>二</h2><table><tr><td>表</td></tr></table><p>丑<sup>[2]</sup>。</p><pre>x</pre>'
+)
+
+
+@pytest.mark.parametrize("contents", [[("一", "c.xhtml#a", ()), ("二", "c.xhtml#b", ())], []])
+def test_what_is_not_read_is_counted_in_its_own_chapter_of_a_page(epub, contents):
+    book = read_book(epub({"c.xhtml": SKIPPING}, contents=contents))
+    assert [(chapter.title, chapter.skipped) for chapter in book.chapters] == [
+        ("一", {"footnote_marks": 1, "images": 2}),
+        ("二", {"code": 1, "footnote_marks": 1, "images": 1, "tables": 1}),
+    ]
+
+
 @pytest.mark.parametrize("title", ["Start", "封面", "Cover"])
 def test_contents_that_only_name_a_way_in_leave_the_chapters_to_the_headings(epub, title):
     pages = {
