@@ -203,11 +203,13 @@ def _pages(archive: Archive, package: _Package) -> dict[str, Page]:
 
 def _drop_notes_elsewhere(pages: Mapping[str, Page]) -> None:
     notes: dict[str, set[str]] = {}
+    noted: dict[str, set[str]] = {}  # where the marks of a page lead: from there, they only lead back
     for name, linking in pages.items():
         for link in linking.note_links:
             target = None if link.startswith("#") else resolve(name, link)
-            if target is not None and target[0] != name:
+            if target is not None and target[0] != name and name not in noted.get(target[0], ()):
                 notes.setdefault(target[0], set()).add(target[1])
+                noted.setdefault(name, set()).add(target[0])
     for name, anchors in notes.items():
         if name in pages:
             pages[name].drop_notes(anchors)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import islice
 
 from speech.books.xml import Element, classes_of, name_of, text_of, types_of, word_set
 
@@ -17,7 +18,7 @@ MARK_TYPES = word_set("noteref doc-noteref")
 MARK_CLASSES = word_set("noteref footnoteref footnote-ref duokan-footnote")
 LONGEST_MARK = 12
 LOOK_BACK = 50
-"""Elements before a mark that are looked at for a text."""
+"""Elements before or around a mark that are looked at for a text, or for being its note."""
 _MARK = re.compile(
     r"[\[［(（【〔{]?\s*(?:\d{1,4}|[a-z]|[*†‡§¶]{1,4}|[①-⓿❶-➓]|[注註]\s*[\d一二三四五六七八九十]*)\s*[\]］)）】〕}]?",
     re.IGNORECASE,
@@ -57,12 +58,15 @@ def is_note(element: Element, targets: frozenset[str]) -> bool:
 def links_of_marks(root: Element) -> frozenset[str]:
     """Collect where the footnote marks of a page lead.
 
-    A mark that begins its paragraph is the way back from a note, so where it leads is no note.
+    A mark that begins its paragraph, or that lies where an earlier one leads, is the way back from a note, so where it
+    leads is no note.
     """
-    found = set()
+    found: set[str] = set()
     for element in root.iter("{*}a", "{*}sup"):
         link = _link(element)
-        if link is not None and "#" in (link.get("href") or "") and is_mark(element) and not _begins_block(element):
+        if link is None or "#" not in (link.get("href") or "") or not is_mark(element) or _begins_block(element):
+            continue
+        if not any(f"#{each.get('id')}" in found for each in islice(element.iterancestors(), LOOK_BACK)):
             found.add(str(link.get("href")))
     return frozenset(found)
 

@@ -72,8 +72,16 @@ def test_what_only_looks_like_a_mark_is_read(epub, sentence):
 
 
 def test_a_paragraph_to_which_a_note_leads_back_is_read(epub):
-    body = '<p id="p1">正文<sup><a href="#n1">1</a></sup>继续。</p><p id="n1"><a href="#p1">[1]</a> 注释。</p>'
-    assert texts(read_book(epub({"c.xhtml": body}))) == [["正文继续。"]]
+    body = '<p id="p1">正文<sup><a href="{}#n1">1</a></sup>继续。</p>'
+    for note in (
+        '<a href="{}#p1">[1]</a> 注释。',
+        '注：<a href="{}#p1">[1]</a>注释。',
+        '注释。<a href="{}#p1">[1]</a>',
+    ):
+        page = body.format("") + f'<p id="n1">{note.format("")}</p>'
+        assert texts(read_book(epub({"c.xhtml": page}))) == [["正文继续。"]]
+        pages = {"c.xhtml": body.format("n.xhtml"), "n.xhtml": f'<p id="n1">{note.format("c.xhtml")}</p>'}
+        assert texts(read_book(epub(pages))) == [["正文继续。"]]
 
 
 def test_pictures_tables_page_numbers_code_and_ruby_are_not_read_but_counted(epub):
