@@ -57,7 +57,7 @@ def build(drafts: Sequence[Draft], facts: Facts) -> Book:
     left_out: list[tuple[str, str]] = []
     chapters: list[Chapter] = []
     pending: list[Draft] = []
-    last_told = {draft.title: index for index, draft in enumerate(drafts) if draft.paragraphs}
+    last_told = {draft.title.casefold(): index for index, draft in enumerate(drafts) if draft.paragraphs}
     for index, draft in enumerate(drafts):
         if draft.left_out or (draft.title and NOT_READ.fullmatch(draft.title.strip())):
             left_out.append((draft.title, draft.left_out or "by its title not part of the text"))
@@ -66,7 +66,7 @@ def build(drafts: Sequence[Draft], facts: Facts) -> Book:
             pending = []
         elif draft.title and index + 1 < len(drafts) and drafts[index + 1].depth > draft.depth:
             pending.append(draft)  # the head of a part: the next chapter lies inside it
-        elif draft.title and last_told.get(draft.title, -1) > index:
+        elif draft.title and last_told.get(draft.title.casefold(), -1) > index:
             # The same title comes again with a text, so this is a line of a printed table of contents.
             left_out.append((draft.title, "table of contents"))
         elif draft.title or any(draft.skipped.values()):

@@ -229,7 +229,7 @@ def _rising(texts: Sequence[str], found: Mapping[int, Heading]) -> dict[int, Hea
         return {}
     outer = min((runs[style] for style in confirmed), key=lambda run: run[0])
     names = {texts[at].casefold() for at in outer}
-    return {at: _heading(texts[at], "chapter") for at in numbered if texts[at].casefold() in names}
+    return {at: _heading(texts[at], "chapter", doubtful=True) for at in numbered if texts[at].casefold() in names}
 
 
 def _listed(texts: Sequence[str], numbered: Mapping[int, _Numbered]) -> Iterator[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -72,15 +71,17 @@ def _body(text: str, facts: Facts) -> str:
 
 
 def _drafts(lines: Sequence[str], facts: Facts) -> list[Draft]:
-    headings = find_headings(lines)
-    edges = [*headings, len(lines)]
+    found = find_headings(lines)
+    edges = [*found, len(lines)]
     drafts = [Draft(blocks=_blocks(lines[: edges[0]]))]
-    later = Counter(heading.title.casefold() for heading in headings.values())
-    for (at, heading), end in zip(headings.items(), edges[1:], strict=True):
-        blocks = _blocks(lines[at + 1 : end])
-        later[heading.title.casefold()] -= 1
-        if heading.doubtful and not blocks and not later[heading.title.casefold()]:
-            drafts[-1].blocks.extend(_blocks(lines[at:end]))  # nothing stands below it: it may well be prose
+    headings = list(found.values())
+    bodies = [_blocks(lines[at + 1 : end]) for at, end in pairwise(edges)]
+    last_told = {heading.title.casefold(): index for index, heading in enumerate(headings) if bodies[index]}
+    for index, (heading, blocks) in enumerate(zip(headings, bodies, strict=True)):
+        listed = last_told.get(heading.title.casefold(), -1) > index
+        over_the_next = heading.kind == "part" and any(bodies[index + 1 : index + 2]) and headings[index + 1].depth > 0
+        if heading.doubtful and not (blocks or listed or over_the_next):
+            drafts[-1].blocks.extend(_blocks([lines[edges[index]]]))  # nothing stands below it: it may well be prose
         else:
             drafts.append(Draft(title=heading.title, depth=heading.depth, blocks=blocks))
     _drop_head(drafts, facts)
