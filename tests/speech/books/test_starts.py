@@ -1,6 +1,8 @@
 """Where the chapters of an EPUB begin: by its contents, good or bad, or by the headings of its pages."""
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from speech.books import read_book
 from tests.speech.books.conftest import TWO, codes, texts, titles
@@ -162,3 +164,29 @@ def test_contents_of_many_lines_are_laid_over_a_page_in_linear_time(epub):
     book = read_book(epub({"c.xhtml": page}, contents=there + lost))
     assert len(book.chapters) == 3000
     assert codes(book) == ["lost_place"] * 30_000
+
+
+LINES = st.tuples(
+    st.sampled_from(["一", "二", "三", "封面", "Start"]),
+    st.sampled_from(["a.xhtml", "b.xhtml", "c.xhtml", "gone.xhtml"]),
+    st.sampled_from(["", "#i0", "#i1", "#i2", "#gone"]),
+)
+BLOCKS = st.lists(st.sampled_from(["h1", "h2", "p", "p"]), max_size=5)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(lines=st.lists(LINES, max_size=6), pages=st.tuples(BLOCKS, BLOCKS, BLOCKS), version=st.sampled_from([2, 3]))
+def test_whatever_the_contents_say_no_words_are_lost(epub, lines, pages, version):
+    """Only the pages to which the contents give the name of a cover are not read."""
+    made, words = {}, ["末尾"]
+    for name, tags in zip("abc", pages, strict=True):
+        made[f"{name}.xhtml"] = "".join(f'<{tag} id="i{i}">{name}{i}字</{tag}>' for i, tag in enumerate(tags))
+        if not any(title == "封面" and page == f"{name}.xhtml" for title, page, _ in lines):
+            words += [f"{name}{i}字" for i in range(len(tags))]
+    contents = [(title, page + place, ()) for title, page, place in lines]
+    book = read_book(epub({**made, "d.xhtml": "<p>末尾</p>"}, contents=contents, version=version))
+    read = [said for chapter in book.chapters for said in (*chapter.title.split(), *chapter.paragraphs)]
+    told = [*read, *(warning.at for warning in book.warnings)]  # a heading without any text is warned of
+    assert [word for word in words if word not in told] == []
+    in_order = [word for word in read if word in words]
+    assert in_order == [*sorted(in_order[:-1]), "末尾"]
