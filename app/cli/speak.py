@@ -74,7 +74,7 @@ def tts(
 ) -> None:
     """Speak TEXT, or a file, or standard input."""
     spoken = _text_of(text, source)
-    fields["format"] = fields["format"] or format_of(output)
+    fields["format"] = fields["format"] or _wanted_format(output)
     request = _fields(fields)
     with options.client() as client:
         job = client.tts(spoken, **request)
@@ -85,6 +85,15 @@ def tts(
         for ended in good:
             save(client, options, ended, output, Path(ended.id))
         exit_if_some_failed(context, [job], good)
+
+
+def _wanted_format(output: Path | None) -> str | None:
+    """Return the format that the output asks for. Raises `click.BadParameter` for an ending that is none."""
+    wanted = format_of(output)
+    if wanted is None and output is not None and output.suffix and not output.is_dir():
+        known = ", ".join(get_args(AudioFormat))
+        raise click.BadParameter(f"{output.suffix} is none of {known}; say --format, too", param_hint="--output")
+    return wanted
 
 
 def _text_of(text: tuple[str, ...], source: Path | None) -> str:

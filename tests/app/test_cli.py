@@ -44,6 +44,13 @@ def test_a_file_under_the_servers_name_beside_the_output_stays(run, worker, tmp_
     assert {(tmp_path / name).read_text() for name in ("speech.wav", "speech.srt")} == {"mine"}
 
 
+def test_an_output_whose_ending_is_no_format_is_refused_before_anything_is_spoken(run, worker):
+    result = run("tts", "你好。", "-o", "a.ogg")
+    assert result.exit_code == 2
+    assert ".ogg is none of wav, flac" in result.stderr
+    assert run("tts", "你好。", "-o", "a.ogg", "--format", "opus").exit_code == 0
+
+
 def test_a_text_may_come_through_a_pipe_and_the_sound_leave_by_one(run, worker):
     result = run("--quiet", "tts", "-", "-o", "-", input="管道。")
     assert result.exit_code == 0
