@@ -75,8 +75,9 @@ lint: $(DEV_STAMP)
 types: $(DEV_STAMP)
 	$(BIN)/mypy
 
+# One more than there are cores: tests wait for processes of their own.
 unit: $(DEV_STAMP)
-	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal -m "not e2e and not slow and not browser and not gpu"
+	$(BIN)/python -m pytest -q -n $(shell expr $$(nproc) + 1) --maxprocesses 4 --dist worksteal -m "not e2e and not slow and not browser and not gpu"
 
 test: $(DEV_STAMP) $(DOCS_STAMP)
 	$(BIN)/python -m pytest

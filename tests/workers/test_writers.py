@@ -75,6 +75,7 @@ def test_one_process_writes_chapter_after_chapter(writers, tmp_path):
     assert len(before) == 1
 
 
+@pytest.mark.slow
 def test_a_chapter_whose_writer_dies_is_written_by_another(writers, tmp_path):
     """As by the kernel when memory is short: while one waits for a chapter, and in the middle of one."""
     write(writers, tmp_path)
@@ -96,6 +97,7 @@ def test_a_chapter_that_ends_every_writer_fails(writers, tmp_path, monkeypatch):
         write(writers, tmp_path)
 
 
+@pytest.mark.slow
 def test_who_is_told_to_stop_ends_the_writer(writers, tmp_path):
     def check():
         if (tmp_path / ".one.wav.part").exists():
@@ -135,6 +137,7 @@ def test_signals_to_the_group_are_not_for_the_writer(writers, tmp_path):
     assert os.getsid(child.pid) == os.getsid(0), "or its niceness would count for nothing"
 
 
+@pytest.mark.slow
 def test_a_writer_without_work_ends_and_leaves_no_zombie(tmp_path, monkeypatch):
     code = "import speech.books.writer as w; w.IDLE_SECONDS = 0.2; w.main()"
     monkeypatch.setattr(module, "COMMAND", (sys.executable, "-c", code))
@@ -155,6 +158,7 @@ Writers().write(folder / "joined.pcm", folder, "one", Making(16000, ["wav", "m4a
 """
 
 
+@pytest.mark.slow
 def test_a_writer_whose_worker_is_killed_ends_and_leaves_nothing_that_looks_done(tmp_path):
     join(tmp_path / "joined.pcm", SENTENCES * 400, PAUSES * 400, RATE)
     with subprocess.Popen([sys.executable, "-c", PARENT, str(tmp_path)]) as parent:
@@ -178,6 +182,7 @@ def at_once(writers, folder, chapters):
     return folders
 
 
+@pytest.mark.slow
 def test_chapters_are_written_at_once(writers, tmp_path):
     one, other = at_once(writers, tmp_path, 2)
     assert len(children()) == 2

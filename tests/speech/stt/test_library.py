@@ -61,6 +61,7 @@ def test_tokens_are_those_of_the_library(
     assert mine.segments[0].compression_ratio == pytest.approx(segment.compression_ratio)
 
 
+@pytest.mark.slow
 def test_words_of_short_files_are_those_of_the_library(recognizer: Recognizer) -> None:
     pipeline = BatchedInferencePipeline(WhisperModel(str(recognizer.model.folder), compute_type="int8", cpu_threads=2))
     files = sorted(SAMPLES.glob("*.wav"))
@@ -71,6 +72,7 @@ def test_words_of_short_files_are_those_of_the_library(recognizer: Recognizer) -
         assert [each.end for each in mine.segments] == pytest.approx(ends, abs=0.02)
 
 
+@pytest.mark.slow
 def test_words_that_the_library_drops_are_kept(recognizer: Recognizer, tmp_path: Path) -> None:
     """Its windows are as full as they can be: they end inside sentences, whose words it leaves out."""
     pipeline = BatchedInferencePipeline(WhisperModel(str(recognizer.model.folder), compute_type="int8", cpu_threads=2))

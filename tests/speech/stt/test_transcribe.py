@@ -30,6 +30,7 @@ def test_the_bundled_recordings_are_heard_word_for_word(recognizer: Recognizer) 
     assert [len(each.segments) for each in heard] == [2, 3, 2]
 
 
+@pytest.mark.slow
 def test_a_long_recording_is_heard_across_its_windows(recognizer: Recognizer, tmp_path: Path) -> None:
     text, audio = said([0, 1, 2, 3, 4, 5, 6, 3, 1])
     [heard] = recognizer.transcribe([write(tmp_path / "a.wav", audio)], language="zh", word_timestamps=True)
@@ -91,6 +92,7 @@ def test_without_speech_detection_all_is_heard(recognizer: Recognizer, tmp_path:
     assert heard.text == text
 
 
+@pytest.mark.slow
 def test_the_language_is_detected_once_for_a_file_and_its_probability_told(
     recognizer: Recognizer, tmp_path: Path
 ) -> None:
@@ -103,6 +105,7 @@ def test_the_language_is_detected_once_for_a_file_and_its_probability_told(
     assert (fixed.text, fixed.language_probability) == (heard.text, 1.0)
 
 
+@pytest.mark.slow
 def test_a_chunk_that_hears_another_language_is_decoded_again_in_the_files_own(
     random_recognizer: Recognizer, tmp_path: Path
 ) -> None:
@@ -129,6 +132,7 @@ def test_a_chunk_that_hears_another_language_is_decoded_again_in_the_files_own(
     assert heard.language == language
 
 
+@pytest.mark.slow
 def test_chunks_done_before_a_restart_are_not_given_again(recognizer: Recognizer, tmp_path: Path) -> None:
     _, audio = said([0, 1, 2, 3, 4, 5, 6])
     path = write(tmp_path / "a.wav", audio)

@@ -29,7 +29,7 @@ def test_every_case_alone(vocoder, difference):
         assert difference(made, vocoder.wave(key)) < WAVE, key
 
 
-@pytest.mark.parametrize("numbers", [1, 6000, 40_000, 10**9])
+@pytest.mark.parametrize("numbers", [pytest.param(1, marks=pytest.mark.slow), 6000, 40_000, 10**9])
 def test_pieces_of_any_size_change_nothing(vocoder, numbers, difference):
     # Pieces of one position: short cases only, as each position is then computed some hundred times.
     for key in vocoder.keys if numbers > 1 else ("v1", "v2"):
@@ -81,6 +81,7 @@ def test_cores_side_by_side_change_nothing_for_many_rows_and_for_few(vocoder, co
             assert difference(waves[number], vocoder.wave(key)) < WAVE, key
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("extra", "rows", "fixed"), [(1, 3, True), (7, 2, False), (64, 2, True)])
 def test_windows_of_one_shape_change_nothing_in_any_order(vocoder, extra, rows, fixed, difference):
     generator = vocoder.generator
