@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from jobs.files import Store, scratch
@@ -18,6 +18,7 @@ from speech.books.building import shown_title
 from speech.books.loudness import Loudness
 from speech.books.m4b import BookTags, ChapterMark, Part, assemble_m4b
 from speech.books.manifest import ChapterEntry, manifest
+from speech.books.model import Warned
 from speech.books.plan import PlanOptions, plan_of
 from speech.books.reading import with_details
 from speech.books.script import Pauses, expected_sentences
@@ -35,7 +36,10 @@ PLANNED_CHAPTERS = 200
 
 @dataclass(frozen=True)
 class ChapterText:
-    """The input of a chapter job."""
+    """The input of a chapter job, and what its book's assembly knows of it.
+
+    The source is not cut anew for that: after an update other places may be taken for headings.
+    """
 
     number: int
     total: int
@@ -44,6 +48,7 @@ class ChapterText:
     book: str = ""
     """Its title."""
     author: str = ""
+    skipped: Mapping[str, int] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """Return JSON."""
@@ -58,7 +63,7 @@ class ChapterText:
     @property
     def chapter(self) -> Chapter:
         """The chapter of the book."""
-        return Chapter(self.title, self.paragraphs)
+        return Chapter(self.title, self.paragraphs, skipped=self.skipped)
 
     @property
     def tags(self) -> dict[str, str]:
@@ -141,7 +146,15 @@ class Audiobooks:
         words = self._dictionary(job)
         for number in numbers:
             chapter = book.chapters[number - 1]
-            text = ChapterText(number, len(book.chapters), chapter.title, chapter.paragraphs, book.title, book.author)
+            text = ChapterText(
+                number=number,
+                total=len(book.chapters),
+                title=chapter.title,
+                paragraphs=chapter.paragraphs,
+                book=book.title,
+                author=book.author,
+                skipped=dict(chapter.skipped),
+            )
             title = shown_title(chapter, number)
             own = {"voice": voices[number]} if number in voices else {}
             chapter_spec = options.model_copy(update={"title": title, **own})
@@ -160,15 +173,15 @@ class Audiobooks:
         """Join the chapters that were spoken; what is missing is told in the manifest and as a warning."""
         job = session.job
         spec = AudiobookSpec.model_validate(job.spec)
-        book = self._book(job, spec)
         children = list(self.family.children(job))
+        book = self._planned_book(job, spec, children[0])
         spoken = [child for child in children if child.status is Status.SUCCEEDED]
         output = Output(warnings=bounded(_warnings(book, children)))
         self.family.verdict(session, output, strict=spec.strict)
         with scratch() as folder:
             path = folder / f"{_file_stem(book.title)}.m4b"
             marks = self._join(session, path, book, spoken)
-            entries = list(_entries(book, children, marks))
+            entries = list(self._entries(children, marks))
             made = manifest(book, entries, book_file=path.name, loudness=spec.loudness, voice=spec.voice)
             files = [
                 self.store.put(job.id, path, name=path.name, media_type="audio/mp4"),
@@ -177,6 +190,52 @@ class Audiobooks:
         listed = [at_home(blob, child.id) for child in spoken for blob in child.output_files if not blob.is_hidden]
         files += listed if len(spoken) <= LISTED_FILES else []
         return replace(output, files=tuple(files), duration_seconds=round(marks[-1].end, 3))
+
+    def _entries(self, children: Sequence[Job], marks: Sequence[ChapterMark]) -> Iterator[ChapterEntry]:
+        """Yield what each chapter has become; the marks are those of the chapters that were spoken, in order."""
+        places = iter(marks)
+        for child in children:
+            chapter = self._text(child).chapter
+            known = ChapterEntry(
+                child.index,
+                child.spec["title"],
+                chapter.characters,
+                skipped=chapter.skipped,
+                voice=child.spec.get("voice"),
+            )
+            problem = problem_of(child)
+            if problem is not None:
+                yield replace(known, error=problem.detail)
+                continue
+            audio, *others = [blob.name for blob in child.output_files if not blob.is_hidden]
+            facts = child.output["chapter"]
+            yield replace(
+                known,
+                file=audio,
+                seconds=child.output["duration_seconds"],
+                start=next(places).start,
+                sentences=facts["sentences"],
+                skipped_sentences=facts["skipped_sentences"],
+                subtitles=others,
+                gain_db=facts["gain_db"],
+                loudness=Loudness.from_json(facts["loudness"]),
+                warnings=[warning["detail"] for warning in child.output["warnings"]],
+            )
+
+    def _planned_book(self, job: Job, spec: AudiobookSpec, child: Job) -> Book:
+        """Read once more what concerns the book as a whole; its chapters are those of the plan.
+
+        An update may have come in between, by which the source would be refused: what is spoken is not lost for that.
+        """
+        try:
+            return self._book(job, spec)
+        except SpeechError as error:
+            planned = self._text(child)
+            return Book(planned.book, planned.author, "", (), warnings=(Warned(error.code, error.detail),))
+
+    def _text(self, child: Job) -> ChapterText:
+        with self.store.open(child.id, child.inputs[0]) as file:
+            return ChapterText.from_bytes(file.read())
 
     def _join(self, session: Session, path: Path, book: Book, spoken: Sequence[Job]) -> list[ChapterMark]:
         tags = BookTags(title=book.title, author=book.author, language=book.language, cover=book.cover)
@@ -205,34 +264,6 @@ def _warnings(book: Book, children: Sequence[Job]) -> Iterator[Warn]:
     for child in children:
         for warning in child.output.get("warnings", [])[:20]:
             yield Warn(warning["code"], f"chapter {child.index}: {warning['detail']}", child.index)
-
-
-def _entries(book: Book, children: Sequence[Job], marks: Sequence[ChapterMark]) -> Iterator[ChapterEntry]:
-    """Yield what each chapter has become; the marks are those of the chapters that were spoken, in order."""
-    places = iter(marks)
-    for child in children:
-        chapter = book.chapters[child.index - 1]
-        known = ChapterEntry(
-            child.index, child.spec["title"], chapter.characters, skipped=chapter.skipped, voice=child.spec.get("voice")
-        )
-        problem = problem_of(child)
-        if problem is not None:
-            yield replace(known, error=problem.detail)
-            continue
-        audio, *others = [blob.name for blob in child.output_files if not blob.is_hidden]
-        facts = child.output["chapter"]
-        yield replace(
-            known,
-            file=audio,
-            seconds=child.output["duration_seconds"],
-            start=next(places).start,
-            sentences=facts["sentences"],
-            skipped_sentences=facts["skipped_sentences"],
-            subtitles=others,
-            gain_db=facts["gain_db"],
-            loudness=Loudness.from_json(facts["loudness"]),
-            warnings=[warning["detail"] for warning in child.output["warnings"]],
-        )
 
 
 def _file_stem(title: str) -> str:

@@ -10,8 +10,10 @@ import pytest
 from jobs.reuse import KeptResults
 from jobs.settings import Settings
 from jobs.states import Kind, Status
+from speech.books import book_of_chapters
 from speech.tts import Utterance
 from tests.workers.household import Household
+from workers import audiobooks
 from workers.batching import BatchScheduler
 from workers.catalogue import VoiceEntry
 from workers.chapters import ChapterSpeaker
@@ -66,7 +68,7 @@ class Books(Household):
         turns = Turns(enough=100, writers=1)
         return engine, ChapterSpeaker(engine, scheduler, self.store, reusing, turns, self.writers, window=8)
 
-    def speak(self, *chapters, speakers=(), file=None, **options):
+    def speak(self, *chapters, speakers=(), file=None, before_assembly=lambda: None, **options):
         """Have a book spoken, by all `speakers` at once; returns its chapters and its manifest.
 
         It is one of these chapters, or a `file`: name, media type and bytes.
@@ -79,6 +81,7 @@ class Books(Household):
             for number, child in enumerate(self.children(book)):
                 speaker = speakers[number % len(speakers)] if speakers else self.speaker
                 threads.submit(self.runner.run, child.id, self.due.pop(child.id).sequence, speaker)
+        before_assembly()
         assert self.run(book) is None
         assert self.queries.get(book).status is Status.SUCCEEDED
         return self.children(book), json.loads(self.read(book, "manifest.json"))
@@ -131,6 +134,20 @@ def test_a_file_that_another_book_may_get_says_nothing_of_the_book(books):
     moved, _ = books.speak(TWO, ONE, title="雨", format="mp3", reuse=True)
     assert reused(moved) == [None, made[0].id]
     assert books.tags(moved[1], ".mp3") == {"title": ONE["title"]}
+
+
+@pytest.mark.parametrize(
+    "found",
+    [lambda _: book_of_chapters([("第一章 雨", "今天下雨。明天晴。")]), lambda _: book_of_chapters([("一", "")])],
+)
+def test_a_book_in_hand_outlasts_an_update_that_reads_its_source_otherwise(books, monkeypatch, found):
+    made, manifest = books.speak(
+        ONE, TWO, title="天气", before_assembly=lambda: monkeypatch.setattr(audiobooks, "book_of_chapters", found)
+    )
+    assert manifest["title"] == "天气"
+    assert [chapter["title"] for chapter in manifest["chapters"]] == [ONE["title"], TWO["title"]]
+    assert [chapter["characters"] for chapter in manifest["chapters"]] == [9, 8]
+    assert len(made) == 2
 
 
 def test_a_book_that_names_itself_nowhere_has_the_name_of_its_file(books):
