@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from speech.books.errors import BookError
 from speech.books.model import MAX_CHAPTERS, MAX_CHARACTERS, Book, Chapter, Warned
-from speech.books.tidy import same_title, speakable, tidy
+from speech.books.tidy import bare_title, repeats, speakable, tidy
 
 NOT_READ = re.compile(
     r"目\s*[录錄次]|版权(?:页|信息|声明)?|版權(?:頁|信息|聲明)?|封面|封底|书名页|扉页|cover|title\s*page|(?:table\s+of\s+)?contents|copyright(?:\s+page)?|"
@@ -138,21 +138,24 @@ def _settle(draft: Draft) -> None:
 
 def _repeated(blocks: Sequence[tuple[str, int]], title: str) -> int:
     """Count the blocks at the start each of which only repeats the title: headings, and the first if it has it all."""
+    whole = bare_title(title)
     for index, (text, level) in enumerate(blocks):
-        whole = index == 0 and len(text) >= len(title) * 0.8
-        if not same_title(text, title) or not (level > 0 or whole):
+        has_it_all = index == 0 and len(text) >= len(title) * 0.8
+        if not (level > 0 or has_it_all) or not repeats(bare_title(text), whole):
             return index
     return len(blocks)
 
 
 def _in_pieces(blocks: Sequence[tuple[str, int]], title: str) -> int:
     """Count the blocks at the start that only together are the title: 第一章, and 小屋 in a line of its own."""
-    joined = ""
+    whole = bare_title(title)
+    told = 0
     for count, (text, _) in enumerate(blocks, 1):
-        joined += text
-        if not same_title(joined, title):
+        piece = bare_title(text)
+        if not piece or not whole.startswith(piece, told):
             return 0
-        if same_title(title, joined):  # each is in the other: they are equal
+        told += len(piece)
+        if told == len(whole):
             return count
     return 0
 

@@ -25,8 +25,12 @@ def speakable(text: str) -> bool:
 
 def same_title(heading: str, title: str) -> bool:
     """Tell whether a heading says no more than a title does: equal, or a part of it, but for punctuation."""
-    bare, whole = bare_title(heading), bare_title(title)
-    return bool(bare) and (bare == whole or whole.startswith(bare) or whole.endswith(bare))
+    return repeats(bare_title(heading), bare_title(title))
+
+
+def repeats(bare: str, whole: str) -> bool:
+    """Tell the same of letters and digits alone, for many headings and one title."""
+    return bool(bare) and (whole.startswith(bare) or whole.endswith(bare))
 
 
 def bare_title(text: str) -> str:

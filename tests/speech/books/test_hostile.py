@@ -7,7 +7,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from speech.books import BookError, read_book
+from speech.books import BookError, chapter_name, natural_key, read_book
+from speech.books.building import Draft, Facts, build
 from speech.books.markdown import read_markdown
 from speech.books.page import read_page
 from speech.books.plaintext import read_plain
@@ -46,6 +47,21 @@ def test_a_run_of_accents_is_composed_nowhere(epub, contents):
         epub({"c1.xhtml": f"<h1>一</h1><p>{ACCENTS}</p>", "c2.xhtml": f"<h1>{ACCENTS}</h1>哈。"}, contents=contents)
     )
     assert book.chapters[-1].paragraphs[-1] == "哈。"
+
+
+@pytest.mark.timeout(60)
+def test_a_run_of_accents_is_composed_in_no_name_of_a_file():
+    assert chapter_name(1, 1, ACCENTS, "mp3").startswith("01-\u1ea1")
+    assert natural_key(ACCENTS) > natural_key("a")
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("level", [0, 2])
+def test_a_title_is_compared_with_its_repetitions_in_linear_time(level):
+    """Of as many letters as there are paragraphs or headings of one letter below it."""
+    blocks = [("a", level)] * 50_000 + [("哈。", 0)]
+    (chapter,) = build([Draft(title="a" * 50_000, blocks=blocks)], Facts()).chapters
+    assert chapter.paragraphs == ("哈。",)
 
 
 @pytest.mark.parametrize("encoding", ["punycode", "unicode_escape", "idna", "utf-7", "rot13"])
