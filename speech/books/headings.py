@@ -29,11 +29,9 @@ _SPECIAL = re.compile(
     r"结语|結語|完结感言|完結感言|附录|附錄|番外篇?)(?P<rest>[\s:：、】〗］\]（(一二三四五六七八九十\d].{0,30})?"
 )
 _SIDE_STORY = re.compile(rf"{_BEFORE}番外篇?(?P<rest>之.{{1,20}})")
-_ENGLISH_PART = re.compile(
-    rf"{_BEFORE}(?:part|book|volume)\s+(?:[0-9]+|[ivxlcdm]+|[a-z]+)(?P<rest>\b.*)", re.IGNORECASE
-)
+_ENGLISH_PART = re.compile(rf"{_BEFORE}(?:part|book|volume)\s+(?P<count>[0-9]+|[a-z]+)(?P<rest>\b.*)", re.IGNORECASE)
 _ENGLISH = re.compile(
-    rf"{_BEFORE}(?:chapter\s+(?:[0-9]+|[ivxlcdm]+|[a-z]+(?:-[a-z]+)?)|(?:chap|ch)(?:\.\s*|\s+)(?:[0-9]+|[ivxlcdm]+)"
+    rf"{_BEFORE}(?:chapter\s+(?P<count>[0-9]+|[a-z]+(?:-[a-z]+)?)|(?:chap|ch)(?:\.\s*|\s+)(?:[0-9]+|[ivxlcdm]+)"
     r"|(?:adventure|canto|letter|stave)\s+(?:[0-9]+|[ivxlcdm]+|one|two|three|four|five))"
     r"(?P<rest>\b.*|$)",
     re.IGNORECASE,
@@ -50,6 +48,12 @@ _FORMS: tuple[tuple[re.Pattern[str], Kind], ...] = (
     (_ENGLISH_PART, "part"),
     (_ENGLISH, "chapter"),
     (_ENGLISH_SPECIAL, "other"),
+)
+_ENGLISH_NUMBER = re.compile(
+    r"[0-9]+|[a-z]|m{0,4}(?:cm|cd|d?c{0,4})(?:xc|xl|l?x{0,4})(?:ix|iv|v?i{0,4})|zero|one|two|three|five|nine|ten|eleven|"
+    r"twelve|(?:four|six|seven|eight?)(?:|th|teen|teenth)|(?:thir|fif|nine)teen(?:th)?|hundred(?:th)?|first|second|third|"
+    r"fifth|ninth|(?:ten|eleven|twelf)th|(?:twen|thir|for|fif|six|seven|eigh|nine)t(?:y|ieth)|last|final",
+    re.IGNORECASE,
 )
 _ENGLISH_FORMS = {_ENGLISH_PART, _ENGLISH, _ENGLISH_SPECIAL}
 _NUMBERED = re.compile(
@@ -104,7 +108,10 @@ def _worded(text: str) -> Heading | None:
             continue
         rest = match["rest"] or ""
         if pattern in _ENGLISH_FORMS:
-            return _heading(text, kind) if _is_english_name(rest) else None
+            word = match.groupdict().get("count") or "1"
+            counted = all(map(_ENGLISH_NUMBER.fullmatch, word.split("-")))
+            named = counted or not word[0].islower() or any(c.isupper() for c in rest)  # “Part ways” is neither
+            return _heading(text, kind, doubtful=not counted) if named and _is_english_name(rest) else None
         sure = kind != "other" and (match["unit"] or "卷") in _SURE
         doubtful = not sure and kind != "other" and bool(rest.strip()) and _SET_APART.match(rest) is None
         return _heading(text, kind, doubtful=doubtful) if _is_name(rest, sure=sure) else None

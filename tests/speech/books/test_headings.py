@@ -14,6 +14,7 @@ HEADINGS = (
 )
 PROSE_LIKE_HEADINGS = (
     *("第一回，他没有来。", "第一节课下课后", "第二话，他说不出来", "第三部电影散场了", "第一部、第二部都很好看。"),
+    *("Part ways", "Book them", "Part Ways", "Book Them", "Chapter closed.", "Volume Up"),
     *("（一）他来了", "（二）她也来了", "I went home.", "II. Then I slept", "小河 第二章 再来", "1. 开始", "3. 完了，"),
     *(
         "第二章写得好不好？",
@@ -73,6 +74,8 @@ def chapters(text):
         "Letter 4",
         "Prologue",
         "EPILOGUE",
+        "Book of Genesis",
+        "Volume the Last",
     ],
 )
 def test_headings_are_recognised(heading):
@@ -116,6 +119,9 @@ def test_ornaments_around_a_heading_are_not_its_title(heading):
         "Letter from Jane",
         "Letter I wrote to Jane",
         "Part Two, he thought.",
+        "Part ways",
+        "Book them",
+        "Chapter closed.",
     ],
 )
 def test_prose_is_not_taken_for_a_heading(line):
@@ -125,10 +131,22 @@ def test_prose_is_not_taken_for_a_heading(line):
         assert first[1][:2] == ["甲。", line]
 
 
-@pytest.mark.parametrize("line", ["第一节课下课后", "第二话，他说不出来"])
+@pytest.mark.parametrize("line", ["第一节课下课后", "第二话，他说不出来", "Chapter Closed"])
 def test_what_may_be_prose_and_has_nothing_below_it_is_read(line):
     """It has the form of a heading, but directly before the next one it would be an empty chapter and not read."""
     assert chapters(f"第一章\n甲。\n{line}\n\n第二章\n乙。\n") == [("第一章", ["甲。", line]), ("第二章", ["乙。"])]
+
+
+@pytest.mark.parametrize("line", ["Part ways", "Part Ways", "Book Them"])
+def test_a_last_line_that_may_be_prose_is_read(line):
+    assert chapters(f"Chapter 1\nOne.\n{line}\n") == [("Chapter 1", ["One.", line])]
+
+
+@pytest.mark.parametrize("count", ["12", "XIV", "B", "forty", "Eighth", "twelfth", "SIXTEEN", "seven", "Eighty-Six"])
+def test_a_number_in_english_is_a_heading_even_over_nothing(count):
+    book = read(f"Chapter One\nOne.\nChapter {count}\n")
+    assert [(c.title, c.paragraphs) for c in book.chapters] == [("Chapter One", ("One.",))]
+    assert [(w.code, w.at) for w in book.warnings] == [("empty_chapter", f"Chapter {count}")]
 
 
 @given(st.lists(st.sampled_from([*PROSE_LIKE_HEADINGS, *HEADINGS, ""]), max_size=25))
