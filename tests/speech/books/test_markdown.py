@@ -117,13 +117,38 @@ def test_text_without_headings_is_one_chapter():
     [
         ('title: "Tom & Jerry"\nauthor: [A & B, &c C]', "Tom & Jerry", "A & B, C"),
         ("title: 1984\nauthors: [甲, 乙]", "1984", "甲, 乙"),
-        ("# only a remark", "", ""),
+        ("Title: 小河\nDate: 2026-01-01", "小河", ""),
+        ("layout: post\nmood: calm", "", ""),
+        ("", "", ""),
     ],
 )
 def test_front_matter_names_the_book_and_is_not_read(block, title, author):
     book = read_markdown(f"---\n{block}\n---\n# 一\n甲。\n# 二\n乙。\n".encode())
     assert (book.title, book.author) == (title, author)
     assert [c.title for c in book.chapters] == ["一", "二"]
+    assert book.warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "quoted"),
+    [
+        ("Warning: this book is sad.", "“Warning: this book is sad.”"),
+        ("He said: come: now\nand we came.", "“He said: come: now and we came.”"),
+        ("# 只是一句话", "“# 只是一句话”"),
+        ("注意：\n\nhere: " + "a" * 99, "“注意： here: " + "a" * 50 + "…”"),
+    ],
+)
+def test_text_that_may_be_front_matter_does_not_go_in_silence(text, quoted):
+    """It has the form of it, but says nothing that anyone asks of front matter."""
+    book = read_markdown(f"---\n{text}\n---\n甲。\n".encode())
+    assert book.chapters[0].paragraphs == ("甲。",)
+    (warned,) = book.warnings
+    assert warned.code == "bad_front_matter"
+    assert warned.detail.startswith(f"{quoted} is taken for front matter and not read")
+    assert "write ***" in warned.detail
+    kept = read_markdown(f"***\n{text}\n***\n甲。\n".encode())  # the cure
+    assert kept.chapters[0].text != "甲。" or kept.chapters[0].title
+    assert kept.warnings == ()
 
 
 def test_text_between_rules_is_no_front_matter():
