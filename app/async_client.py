@@ -10,7 +10,7 @@ import httpx
 
 from app import calls
 from app.calls import Call, File
-from app.connection import LONGEST_WAIT, Connection, succeeded
+from app.connection import LONGEST_WAIT, Connection, Tries, succeeded
 from app.schemas import (
     FileObject,
     JobList,
@@ -40,22 +40,21 @@ class AsyncClient(Connection):
 
     async def send(self, call: Call) -> httpx.Response:
         """Make a call, again if that helps."""
-        number = 0
+        tries = Tries(self, call)
         while True:
             try:
                 with call.arguments() as arguments:
                     answer = await self._http.request(call.method, call.path, **arguments)
             except httpx.TransportError as error:
-                if (pause := self.pause(call, number, error)) is None:
+                if (pause := tries.pause(error)) is None:
                     raise self.unreachable(error) from error
             else:
-                self.answered = True
+                self.heard(answer)
                 if not answer.is_error:
                     return answer
-                if (pause := self.pause(call, number, answer)) is None:
+                if (pause := tries.pause(answer)) is None:
                     raise calls.problem_of(answer)
             await asyncio.sleep(pause)
-            number += 1
 
     async def _job(self, call: Call) -> JobObject:
         return calls.parsed(JobObject, await self.send(call))

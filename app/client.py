@@ -21,7 +21,7 @@ import httpx
 from app import calls
 from app.async_client import AsyncClient
 from app.calls import ApiError, Call, EventReader, File, JobFailed, Unreachable
-from app.connection import LONGEST_WAIT, TRIES, Connection, succeeded
+from app.connection import LONGEST_WAIT, TRIES, Connection, Tries, succeeded
 from app.schemas import (
     FileObject,
     JobList,
@@ -40,6 +40,11 @@ from app.schemas import (
 
 __all__ = ["ApiError", "AsyncClient", "Client", "File", "JobFailed", "JobObject", "Unreachable"]
 
+NAMED = 50
+"""Characters of a file's name in that of its part: with four bytes each they leave room for the rest of 255."""
+A_DAY = 86400.0
+"""Seconds without a change after which nobody saves a part any more."""
+
 
 def _target(folder: Path | str, name: str) -> Path:
     """Return where a file of a result goes: below `folder`, whatever it is called."""
@@ -47,6 +52,17 @@ def _target(folder: Path | str, name: str) -> Path:
     target = Path(folder).joinpath(*parts)
     target.parent.mkdir(parents=True, exist_ok=True)
     return target
+
+
+def _partial(target: Path) -> Path:
+    """Return where a file is until it is whole, another one for each process; removes what killed ones have left."""
+    begun = f".{target.name[:NAMED]}."
+    for left in target.parent.iterdir():
+        if left.name.startswith(begun) and left.suffix == ".part":
+            with contextlib.suppress(OSError):  # another process removes it, too
+                if time.time() - left.stat().st_mtime > A_DAY:
+                    left.unlink()
+    return target.with_name(f"{begun}{uuid.uuid4().hex}.part")
 
 
 class Client(Connection):
@@ -68,24 +84,23 @@ class Client(Connection):
 
     def send(self, call: Call, *, stream: bool = False) -> httpx.Response:
         """Make a call, again if that helps; with `stream`, the answer is still to be read, and closed."""
-        number = 0
+        tries = Tries(self, call)
         while True:
             try:
                 with call.arguments() as arguments:
                     request = self._http.build_request(call.method, call.path, **arguments)
                     answer = self._http.send(request, stream=stream)
-                self.answered = True
+                self.heard(answer)
                 if not answer.is_error:
                     return answer
                 answer.read()
             except httpx.TransportError as error:
-                if (pause := self.pause(call, number, error)) is None:
+                if (pause := tries.pause(error)) is None:
                     raise self.unreachable(error) from error
             else:
-                if (pause := self.pause(call, number, answer)) is None:
+                if (pause := tries.pause(answer)) is None:
                     raise calls.problem_of(answer)
             time.sleep(pause)
-            number += 1
 
     def _job(self, call: Call) -> JobObject:
         return calls.parsed(JobObject, self.send(call))
@@ -195,7 +210,7 @@ class Client(Connection):
     def download(self, file: FileObject, folder: Path | str, *, name: str | None = None) -> Path:
         """Save a file of a result below a folder, whole or not at all, under its own name or the one given here."""
         target = _target(folder, name or file.name)
-        partial = target.with_name(f".{uuid.uuid4().hex}.part")  # another process may be saving a file of this name
+        partial = _partial(target)
         try:
             self._write(Call("GET", file.url), partial)
             partial.replace(target)
@@ -205,19 +220,18 @@ class Client(Connection):
 
     def _write(self, call: Call, path: Path) -> None:
         """Write an answer to a file, from its beginning once more where the connection breaks."""
-        number = 0
+        tries = Tries(self, call)
         while True:
             try:
                 with contextlib.closing(self.send(call, stream=True)) as answer, path.open("wb") as out:
                     for chunk in answer.iter_bytes():
                         out.write(chunk)
             except httpx.TransportError as error:
-                if (pause := self.pause(call, number, error)) is None:
+                if (pause := tries.pause(error)) is None:
                     raise self.unreachable(error) from error
             else:
                 return
             time.sleep(pause)
-            number += 1
 
     def voices(self) -> list[VoiceObject]:
         """Return the voices."""

@@ -5,6 +5,7 @@ import json
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib import resources
 
 import httpx
@@ -165,6 +166,65 @@ def test_a_known_server_may_be_away_for_half_a_minute(pauses, tmp_path):
     assert 4 * 20 < sum(pauses) < 4 * 40
 
 
+def fail_with(*failures):
+    """Make a transport that answers the first request, and then fails in the ways given, the last one for ever."""
+    left = [OK, *failures]
+
+    def answer(_):
+        now = left.pop(0) if len(left) > 1 else left[0]
+        if isinstance(now, Exception):
+            raise now
+        return now()
+
+    return httpx.MockTransport(answer)
+
+
+AWAY = partial(httpx.Response, 503, headers={"Retry-After": "5"})
+FULL = partial(httpx.Response, 429, headers={"Retry-After": "7"})
+REFUSED = httpx.ConnectError("Connection refused")
+
+
+def test_a_restart_may_fail_in_several_ways_one_after_the_other(pauses):
+    """Refused connections first, then a server whose ledger is not back yet, then a full queue."""
+    failures = *[REFUSED] * 4, AWAY, AWAY, httpx.ReadError("reset"), partial(httpx.Response, 502), FULL, FULL
+    with Client("http://x", transport=fail_with(*failures, OK)) as client:
+        client.job("a")
+        assert client.tts("a").id == JOB["id"]
+    assert pauses[-2:] == [7, 7]
+
+
+def test_the_async_client_outlasts_a_restart_too(monkeypatch):
+    monkeypatch.setattr("app.connection.LONGEST_PAUSE", 0.001)
+
+    async def use():
+        transport = fail_with(*[REFUSED] * 4, AWAY, OK)
+        async with AsyncClient("http://x", transport=transport) as client:
+            await client.job("a")
+            assert (await client.tts("a")).id == JOB["id"]
+
+    run(use())
+
+
+@pytest.mark.parametrize("retry", [{}, {"Retry-After": "0"}, {"Retry-After": "5"}, {"Retry-After": "3600"}])
+def test_a_server_that_stays_away_is_given_up_after_half_a_minute(pauses, retry):
+    with Client("http://x", transport=fail_with(partial(httpx.Response, 503, headers=retry))) as client:
+        client.job("a")
+        with pytest.raises(ApiError):
+            client.tts("a")
+        assert 30 <= sum(pauses) < 36
+        pauses.clear()
+        with pytest.raises(ApiError):
+            client.cancel("a")
+        assert pauses == []
+
+
+def test_what_answers_in_the_place_of_a_server_does_not_make_it_known(pauses):
+    transport = httpx.MockTransport(lambda _: httpx.Response(502))
+    with Client("http://x", transport=transport) as client, pytest.raises(ApiError):
+        client.tts("a")
+    assert sum(pauses) < 2
+
+
 def _torn(begun):
     yield begun
     raise httpx.ReadError("gone")
@@ -216,6 +276,28 @@ def test_a_download_that_breaks_leaves_nothing(tmp_path, pauses):
     with Client("http://x", transport=httpx.MockTransport(answer)) as client, pytest.raises(Unreachable):
         client.download(FileObject(name="a", media_type="a/b", bytes=1, url="/f"), tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a.mp3", "\N{GRINNING FACE}" * 62 + ".mp3"], ids=["short", "long"])
+def test_what_a_killed_download_has_left_goes_a_day_later(tmp_path, monkeypatch, name):
+    def save():
+        with Client("http://x", transport=httpx.MockTransport(lambda _: httpx.Response(200, content=b"x"))) as client:
+            client.download(FileObject(name=name, media_type="a/b", bytes=1, url="/f"), tmp_path)
+
+    others = {".mine.part", "b.part"}
+    for other in others:
+        (tmp_path / other).touch()
+        os.utime(tmp_path / other, (0, 0))
+    with monkeypatch.context() as killed:
+        killed.setattr("app.client.Path.replace", lambda *_: None)
+        killed.setattr("app.client.Path.unlink", lambda *_, **__: None)
+        save()
+    (left,) = {path.name for path in tmp_path.iterdir()} - others
+    save()
+    assert {path.name for path in tmp_path.iterdir()} == {*others, left, name}, "another process may be saving it"
+    os.utime(tmp_path / left, (0, 0))
+    save()
+    assert {path.name for path in tmp_path.iterdir()} == {*others, name}
 
 
 def test_two_downloads_of_one_name_at_once_do_not_mix(tmp_path):
@@ -279,3 +361,4 @@ JOB = {
     "links": {},
     "added_later": True,
 }
+OK = partial(httpx.Response, 200, json=JOB)
