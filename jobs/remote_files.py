@@ -59,8 +59,10 @@ class RedisStore:
                 "use VOXQUEUE_RESULTS=disk",
             )
         digest = hashlib.sha256(data).hexdigest()
-        with _redis_errors():
-            self._redis.hset(self._key(job_id), digest, data)
+        with _redis_errors(), self._redis.pipeline() as pipe:
+            pipe.hset(self._key(job_id), digest, data)
+            pipe.persist(self._key(job_id))  # older versions let it expire, and HSET leaves that as it is
+            pipe.execute()
         return Blob(digest, len(data), name, media_type)
 
     def open(self, job_id: str, blob: Blob) -> IO[bytes]:

@@ -293,6 +293,14 @@ class TestRedis:
         store.remove_job(job_id)
         assert redis.keys("vq:blobs:*") == []
 
+    def test_what_an_older_version_let_expire_stays_too_once_something_is_added(self, redis, redis_url):
+        store = RedisStore(connect(redis_url, decode=False), max_blob_bytes=10)
+        old = store.put(job_id := new_id(), b"old")
+        redis.expire(f"vq:blobs:{job_id}", 100)
+        store.put(job_id, b"new")
+        assert redis.ttl(f"vq:blobs:{job_id}") == -1
+        assert store.open(job_id, old).read() == b"old"
+
     def test_redis_away(self):
         store = RedisStore(connect("redis://127.0.0.1:1", retries=0), max_blob_bytes=10)
         with pytest.raises(StoreError, match="Redis failed"):
