@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
 from jobs.queries import Queries
 from jobs.record import Job, rfc3339
-from jobs.states import Kind, Status
+from jobs.states import Kind, Phase, Status
 
 HIDDEN_INPUT = {"metadata", "webhook"}
+BROKEN = {Status.FAILED, Status.CANCELED}
 
 
 def input_view(job: Job) -> dict[str, Any]:
@@ -56,6 +58,34 @@ def metrics_view(job: Job, now: float) -> dict[str, Any]:
 
 def job_view(job: Job, queries: Queries | None = None, *, now: float | None = None) -> dict[str, Any]:
     """Return the job of the HTTP contract. With `queries`, its queue position and its children's counts too."""
+    [view] = job_views([job], queries, now=now)
+    return view
+
+
+def job_views(jobs: Sequence[Job], queries: Queries | None = None, *, now: float | None = None) -> list[dict[str, Any]]:
+    """Return jobs as `job_view` does; the parents of all of them are asked for at once."""
+    waiting = _waiting_parents(jobs, queries) if queries is not None else set()
+    now = now if now is not None else time.time()
+    return [_view(job, queries, now, can_retry=_can_retry(job, waiting)) for job in jobs]
+
+
+def _waiting_parents(jobs: Sequence[Job], queries: Queries) -> set[str]:
+    """Return the parents that still wait for their children, of those with broken ones among `jobs`."""
+    parents = {job.parent for job in jobs if job.parent and job.status in BROKEN}
+    if not parents:
+        return set()
+    found = queries.get_many(sorted(parents))
+    return {parent.id for parent in found if not parent.status.is_terminal and parent.phase is not Phase.ASSEMBLING}
+
+
+def _can_retry(job: Job, waiting: set[str]) -> bool:
+    """Whether the ledger would retry it, as its `retry` says; a parent that runs is offered it in advance."""
+    if job.parent and job.parent not in waiting:
+        return False
+    return job.status in BROKEN or job.kind.is_parent
+
+
+def _view(job: Job, queries: Queries | None, now: float, *, can_retry: bool) -> dict[str, Any]:
     view: dict[str, Any] = {
         "id": job.id,
         "kind": job.kind.value,
@@ -70,8 +100,8 @@ def job_view(job: Job, queries: Queries | None = None, *, now: float | None = No
         "metadata": job.metadata,
         "output": output_view(job),
         "error": job.error,
-        "metrics": metrics_view(job, now if now is not None else time.time()),
-        "links": _links(job),
+        "metrics": metrics_view(job, now),
+        "links": _links(job, can_retry=can_retry),
     }
     if job.parent:
         view["parent"] = job.parent
@@ -86,12 +116,12 @@ def job_view(job: Job, queries: Queries | None = None, *, now: float | None = No
     return view
 
 
-def _links(job: Job) -> dict[str, str]:
+def _links(job: Job, *, can_retry: bool) -> dict[str, str]:
     base = f"/v1/jobs/{job.id}"
     links = {"self": base, "events": f"{base}/events"}
     if not job.status.is_terminal:
         links["cancel"] = f"{base}/cancel"
-    if job.status in {Status.FAILED, Status.CANCELED} or job.kind.is_parent:
+    if can_retry:
         links["retry"] = f"{base}/retry"
     if job.kind in {Kind.TTS, Kind.CHAPTER}:
         links["stream"] = f"{base}/stream"

@@ -19,7 +19,7 @@ from jobs.queries import MAX_PAGE, Page
 from jobs.record import Job
 from jobs.specs import Strict
 from jobs.states import Kind, Status
-from jobs.view import job_view
+from jobs.view import job_view, job_views
 
 blueprint = Blueprint("jobs", __name__)
 log = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ def list_jobs() -> Response:
     page = _page(query)
     return jsonify(
         {
-            "data": [job_view(job, services().queries) for job in page.jobs],
+            "data": job_views(page.jobs, services().queries),
             "has_more": page.next is not None,
             "next": page.next,
         }

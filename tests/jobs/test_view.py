@@ -7,8 +7,8 @@ import time
 import pytest
 
 from jobs.record import Blob, Output, Warn, rfc3339
-from jobs.states import Kind, Status
-from jobs.view import job_view
+from jobs.states import Kind, Phase, Status
+from jobs.view import job_view, job_views
 
 ALWAYS = {
     "id", "kind", "status", "progress", "created_at", "started_at", "finished_at", "expires_at", "attempt", "input",
@@ -114,6 +114,34 @@ def test_a_parent_and_a_child(desk):
     assert shown["children"] == {"total": 2, "queued": 1, "running": 0, "succeeded": 1, "failed": 0, "canceled": 0}
     assert shown["links"]["children"] == f"/v1/jobs?parent={parent}"
     assert view(desk, child)["parent"] == parent
+
+
+def test_a_child_can_be_retried_by_itself_only_while_its_parent_waits(desk):
+    parent, [one, other] = desk.parent(2)
+    desk.fail(desk.claim(one))
+    assert view(desk, one)["links"]["retry"] == f"/v1/jobs/{one}/retry"
+    desk.fail(desk.claim(other))
+    assert desk.job(parent).phase is Phase.ASSEMBLING
+    assert "retry" not in view(desk, one)["links"]
+    desk.fail(desk.claim(parent))
+    assert "retry" not in view(desk, one)["links"]
+    assert view(desk, parent)["links"]["retry"] == f"/v1/jobs/{parent}/retry"
+    desk.retry(parent)
+    desk.fail(desk.claim(one))
+    assert "retry" in view(desk, one)["links"]
+    desk.ledger.delete(parent)
+    assert "retry" not in view(desk, one)["links"]
+
+
+def test_the_parent_of_a_whole_list_is_looked_at_once(desk, redis):
+    _, chapters = desk.parent(5)
+    for chapter in chapters[1:]:
+        desk.fail(desk.claim(chapter))
+    jobs = desk.queries.get_many(chapters)
+    redis.config_resetstat()
+    shown = job_views(jobs, desk.queries)
+    assert redis.info("commandstats")["cmdstat_hgetall"]["calls"] == 1
+    assert ["retry" in job["links"] for job in shown] == [False, True, True, True, True]
 
 
 def test_a_long_text_is_cut_in_the_input(desk):
