@@ -210,10 +210,11 @@ local function child_changed(id, now)
 end
 
 -- Have a webhook called at a time. Each call has a number of its own: what was sent or begun under an older one is over.
+-- `call_number` only grows and says which call is meant; `calls` counts the tries since the job's last end.
 local function next_call(id, at)
   redis.call('ZADD', P .. 'webhooks', int(at), id)
   changed = true
-  return redis.call('HINCRBY', job_key(id), 'call', 1)
+  return redis.call('HINCRBY', job_key(id), 'call_number', 1)
 end
 
 -- Count for good: a scrape of the metrics reads sums and scans nothing.
@@ -230,16 +231,16 @@ local function observe(kind, name, seconds)
 end
 
 -- A job that is retried ends more than once: it has waited for its first start once, and each end adds what ran since
--- the one before (`counted`).
+-- the one before (`counted_ms`).
 local function count_end(id, status, now, output, error)
-  local kind, asked, started, running, counted, characters, seconds =
-    fields(id, 'kind', 'created', 'started', 'running_ms', 'counted', 'characters', 'seconds')
+  local kind, asked, started, running, counted_ms, characters, seconds =
+    fields(id, 'kind', 'created', 'started', 'running_ms', 'counted_ms', 'characters', 'seconds')
   figure(kind, 'ended:' .. status, 1)
   if status == 'failed' then figure(kind, 'error:' .. cjson.decode(error).type, 1) end
-  if not counted then observe(kind, 'wait', (tonumber(started ~= '' and started or now) - tonumber(asked)) / 1000) end
-  local ran = tonumber(running) - tonumber(counted or 0)
-  if ran > 0 or (started ~= '' and not counted) then observe(kind, 'run', ran / 1000) end
-  set(id, 'counted', running)
+  if not counted_ms then observe(kind, 'wait', (tonumber(started ~= '' and started or now) - tonumber(asked)) / 1000) end
+  local ran = tonumber(running) - tonumber(counted_ms or 0)
+  if ran > 0 or (started ~= '' and not counted_ms) then observe(kind, 'run', ran / 1000) end
+  set(id, 'counted_ms', running)
   if status ~= 'succeeded' then return end
   figure(kind, 'characters', tonumber(characters or 0))
   figure(kind, 'seconds', tonumber(seconds or 0))
@@ -838,14 +839,14 @@ function ledger.webhooks_due(a)
   local now, calls = now_ms(), {}
   for _, id in ipairs(redis.call('ZRANGEBYSCORE', P .. 'webhooks', '-inf', now, 'LIMIT', 0, a.limit)) do
     redis.call('ZADD', P .. 'webhooks', int(now + a.put_off_ms), id)
-    calls[#calls + 1] = { id = id, number = tonumber(get(id, 'call') or 0) }
+    calls[#calls + 1] = { id = id, number = tonumber(get(id, 'call_number') or 0) }
   end
   changed = #calls > 0
   return { calls = calls, sequence = tonumber(redis.call('GET', P .. 'sequence') or 0) + 1 }
 end
 
 local function awaits_call(id, number)
-  return redis.call('ZSCORE', P .. 'webhooks', id) and tonumber(get(id, 'call') or 0) == number
+  return redis.call('ZSCORE', P .. 'webhooks', id) and tonumber(get(id, 'call_number') or 0) == number
 end
 
 -- Begin a call, if that number is still to be called: answers the call's own number, and which try since the job's end it

@@ -81,10 +81,11 @@ class Webhooks:
         """Return the calls that were made, oldest first."""
         return [json.loads(call) for call in self._redis.lrange(f"{PREFIX}calls:{job_id}", 0, -1)]
 
-    def turns(self, job_id: str, number: int) -> Iterator[tuple[str, int]]:
-        """Yield the calls that the asking thread is to make: this one, and those that others leave to it meanwhile.
+    def calls_to_make(self, job_id: str, number: int) -> Iterator[tuple[str, int]]:
+        """Yield the calls this thread is to make: the one it was sent for, then those others handed over meanwhile.
 
-        None if half of the threads are calling: then it is left to these. What they do not come to is due again.
+        Yields nothing while half of the threads are calling: one of them makes this call, too. What none of them comes
+        to is due again.
         """
         with self._lock:
             self._waiting[job_id] = number

@@ -33,7 +33,7 @@ def _task(process: WorkerProcess, name: str) -> Any:
 def _webhook(process: WorkerProcess) -> Any:
     def call(job_id: str, number: int = OLDER) -> str:
         answers = []
-        for due, its_number in process.webhooks.turns(job_id, number):
+        for due, its_number in process.webhooks.calls_to_make(job_id, number):
             with about(due), tracing.running(due, "webhook"):
                 made = process.webhooks.call(due, its_number)
             answers.append(f"{made.status or made.error}" if made else "nothing to do")
