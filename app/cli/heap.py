@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from app.cli.journal import OWN_FOLDER, SUMMARY, SUMMARY_TABLE, Journal, Row, stem_of
+from app.cli.journal import OWN_FOLDER, SUMMARY, SUMMARY_TABLE, Journal, Row, foreign_summaries, stem_of
 from app.names import printable
 from jobs.names import UniqueNames
 from jobs.states import Status
@@ -39,6 +39,10 @@ FOR_ALL = frozenset({401, 403})
 """Refusals that no other recording would escape."""
 NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 """Errors of the disk that no other transcript would escape."""
+
+
+ENDING = PurePosixPath(SUMMARY).suffix
+"""Of a transcript, where any will do; with that of the summary no transcript is called like it."""
 
 
 @dataclass(frozen=True)
@@ -102,8 +106,9 @@ def _bases(names: Iterable[str]) -> dict[str, str]:
     free = UniqueNames()
     free.take(SUMMARY)
     bases = {name: name if stems[stem_of(name)] > 1 else stem_of(name) for name in names}
-    # With an ending, because a base that is a folder, too, is no conflict.
-    return {name: stem_of(free.take(f"{base}{PurePosixPath(SUMMARY).suffix}")) for name, base in bases.items()}
+    # Names are taken as BASE.json, not as BASE: transcripts always have an ending, so talks.txt may lie beside the
+    # folder talks/.
+    return {name: stem_of(free.take(f"{base}{ENDING}")) for name, base in bases.items()}
 
 
 class Heap:
@@ -127,6 +132,7 @@ class Heap:
 
         Raises what keeps all of them from being done.
         """
+        self._prepare()
         self._bases = _bases(one.name for one in recordings)
         todo = iter(recordings)
         # Daemons: an interrupted program does not wait for uploads and long polls.
@@ -140,6 +146,21 @@ class Heap:
                 self._waiting.put(None)
         order = {one.name: number for number, one in enumerate(recordings)}
         self._summarise(sorted(rows, key=lambda row: order[row.file]))
+
+    def _prepare(self) -> None:
+        """Make the folder of the results. Raises what would keep all of them from being saved there."""
+        own = self._output / OWN_FOLDER
+        try:
+            own.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=own).close()
+        except OSError as error:
+            why = f"transcripts cannot be saved in {self._output}: {error.strerror}; change --output"
+            raise OSError(error.errno, printable(why)) from error
+        for name in foreign_summaries(self._output):
+            why = (
+                f"{self._output / name} is there already and is no summary of transcripts; move it, or change --output"
+            )
+            raise FileExistsError(errno.EEXIST, printable(why))
 
     def _rows(self, count: int, on_upload: Callable[[], None], on_row: Callable[[Row], None]) -> list[Row]:
         rows: list[Row] = []
@@ -156,7 +177,6 @@ class Heap:
 
     def _summarise(self, rows: list[Row]) -> None:
         shown = [{**row, "files": list(row["files"])} for row in (row.shown() for row in rows)]
-        self._output.mkdir(parents=True, exist_ok=True)
         (self._output / SUMMARY_TABLE).write_bytes(summary_csv(shown))
         (self._output / SUMMARY).write_text(json.dumps(shown, ensure_ascii=False, indent=2), "utf-8")
 
@@ -275,9 +295,7 @@ class Heap:
     def _saved(self, recording: Recording, job: JobObject) -> dict[str, int]:
         """Save a transcript beside the place of its recording. Raises `FileExistsError` over a file of the user's."""
         saved = {}
-        own = self._output / OWN_FOLDER
-        own.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=own) as folder:
+        with tempfile.TemporaryDirectory(dir=self._output / OWN_FOLDER) as folder:
             for file in job.output.files if job.output else []:
                 name = f"{self._bases[recording.name]}{PurePosixPath(file.name).suffix}"
                 target = self._output / name
@@ -286,12 +304,12 @@ class Heap:
                 # A run that was killed before its note has left the same bytes.
                 if (
                     target.is_file()
-                    and not self._journal.wrote(name)
+                    and (not self._journal.wrote(name) or self._journal.was_changed(name))
                     and not filecmp.cmp(fetched, target, shallow=False)
                 ):
-                    found = (
-                        f"{name} is there already and is no transcript of an earlier run; move it, or change --output"
-                    )
-                    raise FileExistsError(errno.EEXIST, printable(found))
+                    ours = self._journal.wrote(name)
+                    what = "was changed since it was saved" if ours else "is no transcript of an earlier run"
+                    why = f"{name} is there already and {what}; move it, or change --output"
+                    raise FileExistsError(errno.EEXIST, printable(why))
                 saved[name] = fetched.replace(target).stat().st_size
         return saved

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,6 +13,8 @@ from app.names import printable
 
 OWN_FOLDER = ".voxqueue"
 SUMMARY, SUMMARY_TABLE = "summary.json", "summary.csv"
+SUMMARY_BEGINS = re.compile(rb'(\xef\xbb\xbf)?file,status,|\[\s*(\]|\{\s*"file":)|\Z')
+"""The table's, the list's, and that of one which was killed while it was written: nothing."""
 
 
 @dataclass
@@ -45,6 +48,12 @@ def stem_of(name: str) -> str:
     return str(PurePosixPath(name).with_suffix(""))
 
 
+def foreign_summaries(output: Path) -> list[str]:
+    """Return which files of a folder have the name of a summary and are none of transcripts."""
+    paths = [output / name for name in (SUMMARY, SUMMARY_TABLE)]
+    return [path.name for path in paths if path.is_file() and not SUMMARY_BEGINS.match(path.read_bytes())]
+
+
 class Journal:
     """What is done, a line each. A killed process may leave half a line."""
 
@@ -54,6 +63,7 @@ class Journal:
         self._lock = threading.Lock()
         self._rows: dict[tuple[str, str], Row] = {}
         self._saved_by: dict[str, tuple[str, str]] = {}
+        self._sizes: dict[str, int] = {}
         # The cut may go through a character.
         text = self._path.read_text("utf-8", errors="replace") if self._path.exists() else ""
         for line in text.split("\n"):
@@ -66,13 +76,22 @@ class Journal:
             self._note(key, row)
 
     def done(self, key: str, name: str, base: str) -> Row | None:
-        """Return what was saved of a recording under `base`, None if it must be done (again)."""
+        """Return what was saved of a recording under `base`, None if it must be done (again).
+
+        A file of another size was corrected by hand: it is left as it is, with a warning.
+        """
         row = self._rows.get((key, name))
-        if row is None or not all(
-            stem_of(file) == base and self._is_there(file, row.files[file]) for file in row.files
-        ):
+        if row is None or not all(stem_of(file) == base and (self._output / file).is_file() for file in row.files):
             return None
+        if changed := [printable(file) for file in row.files if self.was_changed(file)]:
+            left = f"{', '.join(changed)} was changed since it was saved, and is left as it is"
+            return replace(row, warnings="; ".join(filter(None, (row.warnings, left))))
         return row
+
+    def was_changed(self, name: str) -> bool:
+        """Return whether a file that was saved, and is there, has another size now."""
+        path = self._output / name
+        return name in self._sizes and path.is_file() and path.stat().st_size != self._sizes[name]
 
     def wrote(self, name: str) -> bool:
         """Return whether a file of the output was saved by this run or an earlier one."""
@@ -92,8 +111,5 @@ class Journal:
             if earlier != (key, row.file):  # its file is another one now, be it of the same size
                 self._rows.pop(earlier, None)
             self._saved_by[file] = (key, row.file)
+            self._sizes[file] = row.files[file]
         self._rows[key, row.file] = row
-
-    def _is_there(self, name: str, size: int) -> bool:
-        path = self._output / name
-        return path.is_file() and path.stat().st_size == size

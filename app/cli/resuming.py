@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from app.cli.journal import SUMMARY, SUMMARY_TABLE
+from app.cli.journal import SUMMARY, SUMMARY_TABLE, foreign_summaries
 from app.cli.results import missing
 from jobs.states import Status
 
@@ -58,6 +58,7 @@ def unpacked(client: Client, job: JobObject, archive: str, folder: Path) -> None
     if file is None:
         return
     folder.mkdir(parents=True, exist_ok=True)
+    own = {SUMMARY, SUMMARY_TABLE} - {*foreign_summaries(folder)}
     replaced, kept_out = [], []
     with (
         tempfile.TemporaryDirectory(dir=folder, prefix=".") as aside,
@@ -73,7 +74,7 @@ def unpacked(client: Client, job: JobObject, archive: str, folder: Path) -> None
                     replaced += [name] if _put(Path(whole), folder / name) else []
                 except (FileExistsError, NotADirectoryError, IsADirectoryError):
                     kept_out.append(name)
-    if changed := [name for name in replaced if name not in {SUMMARY, SUMMARY_TABLE}]:
+    if changed := [name for name in replaced if name not in own]:
         click.echo(f"voxqueue: replaced in {folder}, with other content than before: {_some(changed)}", err=True)
     if kept_out:
         why = f"a file or folder of {folder} is in the place of {_some(kept_out)}; move it, or change --output"

@@ -60,12 +60,12 @@ def transcribe(
     """
     from app.cli.heap import collect
 
-    recordings = collect(paths, output)
-    if not recordings and manifest is None:
-        raise click.UsageError("give files, folders that hold some, or a --manifest")
     request = hearing_fields(fields)
-    archives = any(one.path.suffix.lower() == ".zip" for one in recordings)
     with options.client() as client:
+        recordings = collect(paths, output)
+        if not recordings and manifest is None:
+            raise click.UsageError("give files, folders that hold some, or a --manifest")
+        archives = any(one.path.suffix.lower() == ".zip" for one in recordings)
         if no_wait or manifest or archives:
             job = _as_one(client, recordings, manifest, request, fresh=fresh)
             if no_wait:
@@ -129,6 +129,7 @@ def _each(
 
 
 def _shown(options: Options, heap: Heap, recordings: list[Recording]) -> int:
+    from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
     failed = 0
@@ -136,7 +137,8 @@ def _shown(options: Options, heap: Heap, recordings: list[Recording]) -> int:
     with Progress(*columns, console=options.console) as progress:
         uploaded = progress.add_task("uploaded", total=len(recordings))
         done = progress.add_task("transcribed", total=len(recordings))
-        say = partial(progress.console.print, markup=False, highlight=False, soft_wrap=True)
+        console = Console(stderr=True) if options.quiet else progress.console  # what went wrong is told in any case
+        say = partial(console.print, markup=False, highlight=False, soft_wrap=True)
 
         def tell(row: Row) -> None:
             nonlocal failed

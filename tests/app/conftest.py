@@ -14,14 +14,17 @@ import wave
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import settings as hypothesis_settings
 
 from app import create_app
+from app.cli import main
 from jobs.ledger import Claim, Ledger
 from jobs.record import Blob, Output, Problem
 from jobs.registry import Registry
 from jobs.remote_files import store_of
 from jobs.settings import Settings
+from tests.app.proxy import Proxy
 from tests.conftest import PATIENCE, free_port
 
 # A deadline of milliseconds measures the machine's other work.
@@ -216,3 +219,38 @@ def worker(server_hand, redis):
     yield hand
     over.set()
     thread.join(PATIENCE)
+
+
+@pytest.fixture
+def proxy(server):
+    made = Proxy(server)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def environment(proxy, redis, tmp_path, monkeypatch):
+    """An empty folder, and the server behind the proxy."""
+    monkeypatch.chdir(tmp_path)
+    found = {"XDG_CONFIG_HOME": str(tmp_path / "config"), "VOXQUEUE_URL": f"http://127.0.0.1:{proxy.port}"}
+    for name, value in found.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("VOXQUEUE_API_KEY", raising=False)
+    return {**os.environ, **found}
+
+
+@pytest.fixture
+def run(environment):
+    return lambda *arguments, **options: CliRunner().invoke(main, list(arguments), **options)
+
+
+@pytest.fixture
+def heap(wav, tmp_path):
+    """A folder of recordings that differ; `a.wav` and `b/copy.wav` are the same."""
+    for number, name in enumerate(("a.wav", "b/c.wav", "b/d/e.wav", "b/d/e.mp3")):
+        path = tmp_path / "heap" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(wav + bytes(2 * number))
+    (tmp_path / "heap" / "b" / "copy.wav").write_bytes(wav)
+    (tmp_path / "heap" / ".hidden.wav").write_bytes(wav)
+    return tmp_path / "heap"

@@ -63,13 +63,16 @@ class Proxy:
         self._listener.shutdown(socket.SHUT_RDWR)
         self._accepting.join()
         self._listener.close()
+        self._listener = socket.socket()  # bound, so that nobody else gets the port, but not listening
+        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._listener.bind(("127.0.0.1", self.port))
         for one in self._open:
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
 
     def come_back(self):
         """Listen again, at the same port."""
-        self._listener = socket.create_server(("127.0.0.1", self.port))
+        self._listener.listen()
         self._accepting = threading.Thread(target=self._accept, daemon=True)
         self._accepting.start()
 

@@ -1,4 +1,4 @@
-"""`voxqueue transcribe` and `batch`: folders in, folders out, and nothing done twice whatever is killed when."""
+"""`voxqueue transcribe`: folders in, folders out, and nothing done twice whatever is killed when."""
 
 import csv
 import json
@@ -7,59 +7,19 @@ import re
 import signal
 import subprocess
 import sys
-import time
-import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
-from app.cli import main
 from app.cli.heap import collect
 from app.cli.journal import Journal, Row
 from app.client import Client
 from jobs.record import Warn
 from tests.app.conftest import HEARD
-from tests.app.proxy import Proxy
-from tests.conftest import PATIENCE
+from tests.conftest import PATIENCE, wait_until
 
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def proxy(server):
-    made = Proxy(server)
-    yield made
-    made.close()
-
-
-@pytest.fixture
-def environment(proxy, redis, tmp_path, monkeypatch):
-    """An empty folder, and the server behind the proxy."""
-    monkeypatch.chdir(tmp_path)
-    found = {"XDG_CONFIG_HOME": str(tmp_path / "config"), "VOXQUEUE_URL": f"http://127.0.0.1:{proxy.port}"}
-    for name, value in found.items():
-        monkeypatch.setenv(name, value)
-    monkeypatch.delenv("VOXQUEUE_API_KEY", raising=False)
-    return {**os.environ, **found}
-
-
-@pytest.fixture
-def run(environment):
-    return lambda *arguments, **options: CliRunner().invoke(main, list(arguments), **options)
-
-
-@pytest.fixture
-def heap(wav, tmp_path):
-    """A folder of recordings that differ; `a.wav` and `b/copy.wav` are the same."""
-    for number, name in enumerate(("a.wav", "b/c.wav", "b/d/e.wav", "b/d/e.mp3")):
-        path = tmp_path / "heap" / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(wav + bytes(2 * number))
-    (tmp_path / "heap" / "b" / "copy.wav").write_bytes(wav)
-    (tmp_path / "heap" / ".hidden.wav").write_bytes(wav)
-    return tmp_path / "heap"
 
 
 def texts(folder):
@@ -143,34 +103,6 @@ def test_without_waiting_the_heap_is_one_job_with_its_folders(run, heap):
     assert "b/d/e.wav" in [file["name"] for file in job["input"]["files"]]
 
 
-@pytest.mark.parametrize("asked", [("heap", "-m", "m.csv"), ("heap.zip",)], ids=["manifest", "zip"])
-def test_a_manifest_or_an_archive_is_one_job_whose_folders_are_unpacked(run, redis, heap, server_hand, tmp_path, asked):
-    (tmp_path / "m.csv").write_text("file,store,name\na.wav,,x/first.wav\n,calls/b.wav,\n", "utf-8")
-    with zipfile.ZipFile(tmp_path / "heap.zip", "w") as members:
-        members.writestr("x/first.wav", "RIFF")
-    first = json.loads(run("--json", "transcribe", *asked, "--no-wait").stdout)
-    assert first["kind"] == "transcripts"
-    inputs = json.loads(redis.hget(f"vq:job:{first['id']}", "inputs"))
-    assert inputs[-1]["name"] in {".manifest", "heap.zip"}
-    archive = tmp_path / "t.zip"
-    with zipfile.ZipFile(archive, "w") as members:
-        members.writestr("x/first.txt", "你好。")
-        members.writestr("summary.json", '{"text": "of a recording called summary.wav"}')
-    summary = b'[{"status": "succeeded"}, {"status": "failed"}]'
-    files = [
-        ("transcripts.zip", "application/zip", archive.read_bytes()),
-        ("summary.json", "application/json", summary),
-    ]
-    server_hand.succeed(first["id"], files)
-    result = run("transcribe", *asked, "-o", "out")
-    assert result.exit_code == 1
-    assert "1 recordings have no transcript" in result.stderr
-    assert f"going on with job {first['id']}" in result.stderr
-    assert (tmp_path / "out" / "x" / "first.txt").read_text("utf-8") == "你好。"
-    assert created(redis) == 1
-    assert run("transcribe").exit_code == 2
-
-
 def test_names_of_several_folders_do_not_meet(tmp_path):
     for name in ("x/a.wav", "y/a.wav", "z/x/a.wav"):
         path = tmp_path / name
@@ -223,9 +155,9 @@ def transcribe(run, server_hand):
 
     def hear(text, *options, **output):
         def end():
+            found = []
             with Client() as client:
-                while not (found := list(client.jobs(status="queued"))):
-                    time.sleep(0.02)
+                wait_until(lambda: found.extend(client.jobs(status="queued")) or found)
             server_hand.succeed(found[0].id, [("a.txt", "text/plain", text.encode())], **output)
 
         with ThreadPoolExecutor() as pool:
@@ -301,100 +233,54 @@ def test_bytes_that_another_program_submits_meanwhile_are_one_job(run, worker, r
     assert texts(tmp_path / "out") == ["a.txt"]
 
 
-FOLLOWED = re.compile("GET /v1/jobs/")
-LINES = b'{"custom_id": "x/one", "tts": {"text": "a"}}\nnonsense\n'
+def test_a_transcript_corrected_by_hand_stays_whatever_is_asked(run, worker, redis, heap, tmp_path):
+    asked = ("transcribe", "heap/a.wav", "-o", "out", "-F", "txt", "-F", "srt")
+    run(*asked)
+    text = tmp_path / "out" / "a.txt"
+    text.write_text("您好，世界。")
+    for _ in range(2):
+        result = run(*asked)
+        assert result.exit_code == 0, result.output
+        assert "a.wav: warning: a.txt was changed since it was saved, and is left as it is\n" in result.stderr
+    for other in (("--fresh",), ("--language", "zh")):
+        result = run(*asked, *other)
+        assert result.exit_code == 1
+        assert "a.txt is there already and was changed since it was saved; move it" in result.stderr
+    assert text.read_text() == "您好，世界。"
+    text.unlink()
+    assert run(*asked).exit_code == 0
+    assert text.read_text() == HEARD["txt"]
 
 
-def test_a_batch_goes_on_with_its_job_and_saves_its_clips(run, environment, proxy, redis, server_hand, tmp_path):
-    (tmp_path / "b.jsonl").write_bytes(LINES)
-    first = json.loads(run("--json", "batch", "b.jsonl", "--no-wait").stdout)
-    clips = tmp_path / "clips.zip"
-    with zipfile.ZipFile(clips, "w") as archive:
-        archive.writestr("x/one.wav", b"RIFF")
-    results = b'{"status": "succeeded"}\n{"status": "failed"}\n'
-    files = [("results.jsonl", "application/jsonl", results), ("results.zip", "application/zip", clips.read_bytes())]
-    server_hand.succeed(first["id"], files)
-    (tmp_path / "out").mkdir()
-    (tmp_path / "out" / "results.zip").write_text("mine")
-    result = run("batch", "b.jsonl", "-o", "out")
+@pytest.mark.parametrize("blocked", ["notes", "out/.voxqueue"])
+def test_an_output_that_cannot_be_written_is_told_before_anything_is_uploaded(
+    run, worker, proxy, heap, tmp_path, blocked
+):
+    path = tmp_path / blocked
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("a file")
+    output = "notes/out" if blocked == "notes" else "out"
+    result = run("transcribe", "heap", "-o", output)
     assert result.exit_code == 1
-    assert f"going on with job {first['id']}" in result.stderr
-    assert "1 lines have no result" in result.stderr
-    assert (tmp_path / "out" / "x" / "one.wav").read_bytes() == b"RIFF"
-    assert (tmp_path / "out" / "results.zip").read_text() == "mine"
-    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["results.jsonl", "results.zip", "x"]
-    assert created(redis) == 1
-    again = json.loads(run("--json", "batch", "b.jsonl", "--no-wait", "--fresh").stdout)
-    assert again["id"] != first["id"]
+    assert re.search(f"transcripts cannot be saved in {output}: .*; change --output\n", result.stderr)
+    assert proxy.lines == []
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("command", "jobs"), [("transcribe heap -F txt", 4), ("batch b.jsonl", 1)])
-def test_a_run_outlasts_a_restart_of_the_server(run, proxy, server_hand, heap, tmp_path, command, jobs):
-    (tmp_path / "b.jsonl").write_bytes(LINES)
-    with zipfile.ZipFile(tmp_path / "clips.zip", "w") as archive:
-        archive.writestr("x/one.wav", b"RIFF")
-    results = [
-        ("results.jsonl", "application/jsonl", b'{"status": "succeeded"}'),
-        ("results.zip", "application/zip", (tmp_path / "clips.zip").read_bytes()),
-    ]
-
-    def restart():
-        with Client() as client:
-            while len(found := list(client.jobs(status="queued"))) < jobs or not any(map(FOLLOWED.match, proxy.lines)):
-                time.sleep(0.02)
-        proxy.go()
-        for job in found:
-            server_hand.succeed(job.id, results if jobs == 1 else [("a.txt", "text/plain", b"a")])
-        time.sleep(2)  # longer than a client tries to reach one that it does not know
-        proxy.come_back()
-
-    with ThreadPoolExecutor() as pool:
-        restarted = pool.submit(restart)
-        result = run(*command.split(), "-o", "out")
-        restarted.result(PATIENCE)
-    assert result.exit_code == 0, result.output
+@pytest.mark.parametrize("name", ["summary.csv", "summary.json"])
+def test_a_summary_of_the_user_is_not_written_over(run, worker, proxy, heap, tmp_path, name):
+    mine = tmp_path / "out" / name
+    mine.parent.mkdir()
+    mine.write_text("month,sum\n")
+    result = run("transcribe", "heap", "-o", "out", "--prompt", "fail")
+    assert (result.exit_code, proxy.lines) == (1, [])
+    assert f"out/{name} is there already and is no summary of transcripts; move it" in result.stderr
+    assert mine.read_text() == "month,sum\n"
+    mine.unlink()
+    for _ in range(2):
+        run("transcribe", "heap", "-o", "out", "--prompt", "fail")
+        assert len(rows(tmp_path / "out")) == 5, "that of an earlier run is, though nothing was saved"
 
 
-def test_what_is_in_the_way_of_a_clip_keeps_no_other_from_being_saved(run, environment, server_hand, tmp_path):
-    (tmp_path / "lines").write_bytes(LINES)
-    job = json.loads(run("--json", "batch", "lines", "--no-wait").stdout)["id"]
-    clips = tmp_path / "clips.zip"
-    with zipfile.ZipFile(clips, "w") as archive:
-        for name in ("a.wav", "a.wav/b.wav", "b.wav/c.wav", "b.wav", "c.wav", "d.wav"):
-            archive.writestr(name, name)
-    files = [("results.jsonl", "application/jsonl", b""), ("results.zip", "application/zip", clips.read_bytes())]
-    server_hand.succeed(job, files)
-    folder = tmp_path / "lines-results"
-    folder.mkdir()
-    (folder / "c.wav").write_text("c.wav")
-    (folder / "d.wav").write_text("mine")
-    result = run("batch", "lines")
-    assert result.exit_code == 1
-    assert "in the place of a.wav/b.wav, b.wav; move it" in result.stderr
-    assert "replaced in lines-results, with other content than before: d.wav\n" in result.stderr
-    found = {path.relative_to(folder).as_posix(): path.read_text() for path in folder.rglob("*") if path.is_file()}
-    assert found == {**{name: name for name in ("a.wav", "b.wav/c.wav", "c.wav", "d.wav")}, "results.jsonl": ""}
-
-
-def test_a_book_goes_on_with_its_job_instead_of_from_zero(run, environment, redis, server_hand, tmp_path):
-    (tmp_path / "a.md").write_text("# 一\n\n话说。", "utf-8")
-    book = ("book", "a.md", "--title", "书")
-    first = json.loads(run("--json", *book, "--no-wait").stdout)
-    server_hand.fail(first["id"])
-    again = run("--json", *book, "--no-wait")
-    assert f"going on with job {first['id']}" in again.stderr
-    assert json.loads(again.stdout)["status"] == "queued", "what failed is tried once more"
-    server_hand.succeed(first["id"], [("书.m4b", "audio/mp4", b"M4B")])
-    (tmp_path / "书.m4b").write_bytes(b"another book of this title")
-    result = run(*book, "-o", "book.m4b")
-    assert result.exit_code == 0, result.output
-    assert (tmp_path / "book.m4b").read_bytes() == b"M4B"
-    assert (tmp_path / "书.m4b").read_bytes() == b"another book of this title"
-    assert created(redis) == 1
-    others = [("--voice", "demo"), ("--plan",), ("--plan",), ("--fresh",)]
-    for number, other in enumerate(others, 2):
-        assert json.loads(run("--json", *book, *other, "--no-wait").stdout)["id"] != first["id"]
-        assert created(redis) == number
-    (tmp_path / "a.md").write_text("# 一\n\n话说天下。", "utf-8")
-    assert json.loads(run("--json", *book, "--no-wait").stdout)["id"] != first["id"]
+def test_without_bars_it_is_told_all_the_same_what_went_wrong(run, worker, heap):
+    result = run("-q", "transcribe", "heap/a.wav", "-o", "out", "--prompt", "fail")
+    assert result.stderr.startswith("a.wav: the file has no sound"), result.stderr
