@@ -60,6 +60,7 @@ def test_what_is_done_is_left_as_it_is(run, worker, proxy, redis, heap, tmp_path
     assert created(redis) == 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hold", [1, 3])
 def test_killed_while_uploading_it_goes_on_without_doing_anything_twice(
     request, environment, proxy, redis, heap, tmp_path, hold

@@ -112,6 +112,7 @@ def test_each_shell_gets_its_completion(shell):
     assert f"{shell}_complete" in CliRunner().invoke(main, ["completion", shell]).stdout
 
 
+@pytest.mark.slow
 def test_the_key_may_stand_in_the_configuration_and_the_environment_goes_before_it(run, server, tmp_path, monkeypatch):
     from app.cli.context import config_defaults
 

@@ -246,6 +246,7 @@ def test_another_checkpoint_or_who_does_not_ask_is_other_work(books):
     assert reused(books.speak(ONE, reuse=True)[0]) == [None]
 
 
+@pytest.mark.slow
 def test_a_book_that_is_odd_everywhere_tells_the_worst_and_its_manifest_has_all(books, monkeypatch):
     """A record with the warnings of ten thousand chapters would be read at every look."""
     monkeypatch.setattr("jobs.record.MOST_WARNINGS", 3)
@@ -260,6 +261,7 @@ def test_a_book_that_is_odd_everywhere_tells_the_worst_and_its_manifest_has_all(
     assert manifest["chapters"][4]["error"]
 
 
+@pytest.mark.slow
 def test_a_chapter_in_which_hardly_anything_can_be_spoken_keeps_its_record_small(books):
     text = "今天下雨。\n\n" + "\n\n".join("\u0f56\u0f7c\u0f51" for _ in range(150))
     [made], manifest = books.speak({"title": "", "text": text})

@@ -140,6 +140,7 @@ class FullHouse:
         return Renewal(signals={}, urgent={queues[0]: 7})
 
 
+@pytest.mark.slow
 def test_who_only_waits_gives_its_thread_back_and_who_works_keeps_it():
     keeper = LeaseKeeper(FullHouse(), "tts", threads=2, slice_seconds=0)
     working, waiting = Chapter(1), Chapter(2)

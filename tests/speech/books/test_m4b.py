@@ -178,6 +178,7 @@ def test_no_chapters_and_a_bad_cover_are_refused(tmp_path):
         assemble_m4b(tmp_path / "book.m4b", chapters(tmp_path, 1), BookTags("书", cover=b"GIF89a"))
 
 
+@pytest.mark.slow
 def test_memory_is_a_few_bytes_a_packet(tmp_path):
     """Ten hours of audio are 562,500 packets at 16 kHz; FFmpeg's own writer needs some 35 MB for them."""
     path = tmp_path / "c.m4a"

@@ -81,6 +81,7 @@ def test_where_nobody_speaks_the_text_is_empty(recognizer: Recognizer, tmp_path:
         assert heard.language == (language or "")
 
 
+@pytest.mark.slow
 def test_silence_stays_silent_without_speech_detection(recognizer: Recognizer, tmp_path: Path) -> None:
     files = [path for path in quiet_files(tmp_path) if path.stem in {"silence", "noise", "tone", "nothing"}]
     assert [heard.text for heard in recognizer.transcribe(files, language="zh", vad=False)] == [""] * 4

@@ -208,6 +208,7 @@ def share(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_per_process_memory_fraction", lambda _: 0.5)
 
 
+@pytest.mark.slow
 def test_a_build_that_fails_says_why_and_leaves_nothing(tmp_path, vocoder_named, share):
     files = NetworkFiles.of(vocoder_named("hifigan_v1_16k").generator.config.file.parent)
     file = KEY.file_in(tmp_path)
