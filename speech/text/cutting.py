@@ -66,10 +66,10 @@ def _best(
 
 
 def _is_one(text: str, unit: Unit, following: Unit) -> bool:
-    """Tell whether two words were written as one: 2026-11-21, 9:00-18:30, GPT-4."""
+    """Tell whether two words were written as one: 2026-11-21, 9:00-18:30, GPT-4, 1.5亿."""
     if following.start < unit.end:
         return True
     joint = fold(text[max(0, unit.end - 1) : following.start + 1])
-    if re.search("[0-9)] [0-9]", joint):
+    if re.search("[0-9)] [0-9]|[0-9][万亿萬億]", joint):
         return True
     return len(joint) > 1 and not any(is_han(char) or char.isspace() or char in _PARTING for char in joint)

@@ -12,7 +12,7 @@ _CLOSERS = "”’」』）)】》〉］]\"'"
 _PAIRS = {"“": "”", "‘": "’", "「": "」", "『": "』", "（": "）", "(": ")", "【": "】", "《": "》", "〈": "〉"}
 _CLOSING = {closer: opener for opener, closer in _PAIRS.items()}
 _QUOTES = frozenset('“‘「『"')
-# A quotation (with what is around it) of up to so many characters stays in one sentence.
+# A quotation of up to so many characters stays in one sentence.
 _QUOTE_LIMIT = 90
 # “…。”他说。 stays together if what follows the quotation is at most this long.
 _TAG_LIMIT = 16
@@ -65,7 +65,7 @@ def _cuts(text: str, start: int, end: int) -> list[int]:
             continue
         if not _SPEAKABLE.search(text, sentence, at) or _LIST_NUMBER.match(text, sentence, at):
             continue
-        if _inside_quotation(at, sentence, pairs, closings):
+        if _inside_quotation(at, pairs, closings):
             continue
         if text[at - 1] in _CLOSERS and _speech_tag_follows(text, sentence, at, end):
             continue
@@ -120,11 +120,12 @@ def _quotations(text: str, start: int, end: int) -> list[tuple[int, int]]:
     return pairs
 
 
-def _inside_quotation(at: int, sentence: int, pairs: list[tuple[int, int]], closings: list[int]) -> bool:
+def _inside_quotation(at: int, pairs: list[tuple[int, int]], closings: list[int]) -> bool:
     """Tell whether a quotation is open at a place and short enough to be kept whole."""
     index = bisect_right(closings, at)
-    while index < len(pairs) and closings[index] <= sentence + _QUOTE_LIMIT:
-        if pairs[index][0] < at:
+    while index < len(pairs) and closings[index] < at + _QUOTE_LIMIT:
+        opening, closing = pairs[index]
+        if opening < at and closing - opening <= _QUOTE_LIMIT:
             return True
         index += 1
     return False

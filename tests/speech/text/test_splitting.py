@@ -33,7 +33,7 @@ def joined(parts: list[tuple[str, bool]]) -> tuple[str, list[tuple[int, int]]]:
     text, whole = "", []
     for part, kept in parts:
         # Two numbers that touch are another number, two words another word.
-        if kept and text and text[-1].isascii() and not text[-1].isspace():
+        if kept and text and (text[-1].isascii() or text[-1] in "³′℃") and not text[-1].isspace():
             text += "和"
         if kept:
             whole.append((len(text), len(text) + len(part)))
@@ -67,6 +67,7 @@ def test_no_number_and_no_english_word_is_cut(parts: list[tuple[str, bool]]):
 
 @RELAXED
 @given(parts_of(*QUOTED))
+@example([("今天天气很好", False)] * 15 + [("“你好。我来了！真的吗？”", True)])
 def test_no_short_quotation_is_cut(parts: list[tuple[str, bool]]):
     # A quotation that another mark opened or closes before is not the same one.
     text, whole = joined([part for part in parts if part[1] or not set(part[0]) & set("”\"'")])
@@ -77,6 +78,7 @@ def test_no_short_quotation_is_cut(parts: list[tuple[str, bool]]):
 @pytest.mark.slow
 @RELAXED
 @given(parts_of(*NUMBERS, *(word for word in ENGLISH if " " not in word and len(word) < 20)))
+@example([("今天天气很好", False), ("1,234.50", True), ("1.5亿", True), ("今天天气很好", False), ("2026-11-21", True)])
 def test_a_sentence_cut_for_its_length_keeps_them_whole_too(parts: list[tuple[str, bool]]):
     text, whole = joined([part for part in parts if "\n" not in part[0]])
     places, at = [], 0
