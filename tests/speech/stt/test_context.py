@@ -77,6 +77,7 @@ def test_a_loop_is_not_carried_on_and_the_context_is_bounded() -> None:
     assert len(prompt) == CONTEXT_CHARACTERS
 
 
+@pytest.mark.slow
 def test_each_chunk_is_prompted_by_the_last_and_files_still_share_batches(
     recognizer: Recognizer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

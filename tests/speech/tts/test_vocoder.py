@@ -148,6 +148,7 @@ def test_a_long_steady_tone_keeps_its_phase(vocoder_named):
     assert float((made[-400:] - wanted).abs().max()) < 1e-4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "wanted"),
     [
