@@ -114,7 +114,7 @@ class WorkerProcess:
 
                 voices = VoiceEngine(settings)
                 rows = voices.good_rows(self._arithmetic_threads)
-                speaking = self._add_engine(voices, settings.tts_batch_frames, rows, max_stretch=math.inf)
+                speaking = self._add_engine(voices, settings.tts_batch_frames, rows)
                 window = 2 * rows
                 turns = Turns(enough=CANDIDATES * rows, writers=max(1, count_cores() - self._arithmetic_threads))
                 texts = Speaker(voices, speaking, self.store, self.reusing, window)
@@ -144,7 +144,6 @@ class WorkerProcess:
         max_cost: int,
         max_rows: int,
         *,
-        max_stretch: float = 3.0,
         linger_times: float = 1.0,
         linger_share: float = 0.5,
     ) -> BatchScheduler[Any, Any]:
@@ -153,7 +152,7 @@ class WorkerProcess:
             engine,
             max_cost=max_cost,
             max_rows=max_rows,
-            max_stretch=max_stretch,
+            max_stretch=math.inf,  # neither engine pads
             linger_seconds=linger_times * self.settings.linger_ms / 1000,
             linger_share=linger_share,
             name=f"{self.kind}-engine",
@@ -203,7 +202,7 @@ class WorkerProcess:
         self.leases.drain()
         _in_seconds(self.settings.drain_seconds * BATCH_SHARE, self._cut_batch)
         # Whatever happens, the process ends before the supervisor loses patience and kills it.
-        self._end_in(self.settings.drain_seconds, "the drain took too long")
+        _in_seconds(self.settings.drain_seconds, self._end_now, "the drain took too long")
 
     def stop(self) -> None:
         """End the threads in order, after the last task."""
@@ -222,7 +221,7 @@ class WorkerProcess:
         tracing.stop()
         log.info("worker %s has ended", self.name)
         # Exit handlers of libraries (CUDA, OpenMP) may hang; nothing of ours waits for them.
-        self._end_in(5, "the interpreter did not end", status=0)
+        _in_seconds(5, self._end_now, "the interpreter did not end", 0)
 
     def _cut_batch(self) -> None:
         """Leave the rows of the running batch that are not begun to the next process."""
@@ -232,9 +231,6 @@ class WorkerProcess:
     def _engine_broke(self, error: BaseException) -> None:
         if not self._ended.is_set() and self.reporter.started:
             self._end_now(f"the engine broke: {type(error).__name__}: {error}")
-
-    def _end_in(self, seconds: float, reason: str, status: int = 1) -> None:
-        _in_seconds(seconds, self._end_now, reason, status)
 
     def _end_now(self, reason: str, status: int = 1) -> None:
         log.critical("worker %s ends at once: %s", self.name, reason)

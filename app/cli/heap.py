@@ -302,14 +302,8 @@ class Heap:
                 target.parent.mkdir(parents=True, exist_ok=True)
                 fetched = self._client.download(file, folder)
                 # A run that was killed before its note has left the same bytes.
-                if (
-                    target.is_file()
-                    and (not self._journal.wrote(name) or self._journal.was_changed(name))
-                    and not filecmp.cmp(fetched, target, shallow=False)
-                ):
-                    ours = self._journal.wrote(name)
-                    what = "was changed since it was saved" if ours else "is no transcript of an earlier run"
-                    why = f"{name} is there already and {what}; move it, or change --output"
-                    raise FileExistsError(errno.EEXIST, printable(why))
+                if (why := self._journal.why_kept(name)) and not filecmp.cmp(fetched, target, shallow=False):
+                    told = f"{name} is there already and {why}; move it, or change --output"
+                    raise FileExistsError(errno.EEXIST, printable(told))
                 saved[name] = fetched.replace(target).stat().st_size
         return saved

@@ -62,8 +62,7 @@ class Journal:
         self._path = output / OWN_FOLDER / "journal.jsonl"
         self._lock = threading.Lock()
         self._rows: dict[tuple[str, str], Row] = {}
-        self._saved_by: dict[str, tuple[str, str]] = {}
-        self._sizes: dict[str, int] = {}
+        self._saved: dict[str, tuple[tuple[str, str], int]] = {}  # of each file the row that has saved it, and its size
         # The cut may go through a character.
         text = self._path.read_text("utf-8", errors="replace") if self._path.exists() else ""
         for line in text.split("\n"):
@@ -83,19 +82,22 @@ class Journal:
         row = self._rows.get((key, name))
         if row is None or not all(stem_of(file) == base and (self._output / file).is_file() for file in row.files):
             return None
-        if changed := [printable(file) for file in row.files if self.was_changed(file)]:
+        if changed := [printable(file) for file in row.files if self._was_changed(file)]:
             left = f"{', '.join(changed)} was changed since it was saved, and is left as it is"
             return replace(row, warnings="; ".join(filter(None, (row.warnings, left))))
         return row
 
-    def was_changed(self, name: str) -> bool:
-        """Return whether a file that was saved, and is there, has another size now."""
-        path = self._output / name
-        return name in self._sizes and path.is_file() and path.stat().st_size != self._sizes[name]
+    def why_kept(self, name: str) -> str:
+        """Return why a file of the output is the user's own; empty if it is not there, or is as it was saved."""
+        if not (self._output / name).is_file():
+            return ""
+        if not self.wrote(name):
+            return "is no transcript of an earlier run"
+        return "was changed since it was saved" if self._was_changed(name) else ""
 
     def wrote(self, name: str) -> bool:
         """Return whether a file of the output was saved by this run or an earlier one."""
-        return name in self._saved_by or name in {SUMMARY, SUMMARY_TABLE}
+        return name in self._saved or name in {SUMMARY, SUMMARY_TABLE}
 
     def add(self, key: str, row: Row) -> None:
         """Note that a recording is done and saved."""
@@ -107,9 +109,11 @@ class Journal:
 
     def _note(self, key: str, row: Row) -> None:
         for file in row.files:
-            earlier = self._saved_by.get(file, (key, row.file))
+            earlier, _ = self._saved.get(file, ((key, row.file), 0))
             if earlier != (key, row.file):  # its file is another one now, be it of the same size
                 self._rows.pop(earlier, None)
-            self._saved_by[file] = (key, row.file)
-            self._sizes[file] = row.files[file]
+            self._saved[file] = (key, row.file), row.files[file]
         self._rows[key, row.file] = row
+
+    def _was_changed(self, name: str) -> bool:
+        return name in self._saved and (self._output / name).stat().st_size != self._saved[name][1]
